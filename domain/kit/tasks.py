@@ -1,0 +1,78 @@
+"""Background tasks that have an owner: each has a name, is awaited at the end, and is never lost in silence."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import structlog
+
+from domain.kit.clock import Clock
+
+T = TypeVar("T")
+
+_log = structlog.get_logger(__name__)
+
+
+class TaskOwner:
+    """Starts named tasks and ends them together: leaving the context cancels what still runs and awaits it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def start(self, work: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
+        """Run `work` under this owner; a failure is logged with the task's name when nobody else awaits it."""
+        task = asyncio.get_running_loop().create_task(work, name=f"{self.name}:{name}")
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("task_failed", task=task.get_name(), error=type(error).__name__, exc_info=error)
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    async def close(self) -> None:
+        """Cancel what still runs and wait for it."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def keep_running(
+    work: Callable[[], Coroutine[Any, Any, None]],
+    *,
+    name: str,
+    clock: Clock,
+    failures: tuple[type[Exception], ...],
+    pause_seconds: float = 0.5,
+    longest_pause_seconds: float = 5.0,
+) -> None:
+    """Run `work` for ever: after one of the expected `failures` pause (doubling up to the longest) and begin again.
+
+    A run that lasted longer than the longest pause resets it. Anything unexpected ends the loop and is raised.
+    """
+    pause = pause_seconds
+    while True:
+        began = clock.monotonic()
+        try:
+            await work()
+        except failures as error:
+            _log.warning("will_retry", work=name, error=type(error).__name__, pause_seconds=pause)
+        if clock.monotonic() - began > longest_pause_seconds:
+            pause = pause_seconds
+        await clock.sleep(pause)
+        pause = min(pause * 2, longest_pause_seconds)

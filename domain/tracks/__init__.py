@@ -1,0 +1,1 @@
+"""Tracks: what one phone recorded, fix by fix, from the first ack to the finished line with its statistics."""

@@ -1,0 +1,1 @@
+"""Replay of tracks, benchmarks and load scenarios: clients of the real protocol."""

@@ -1,0 +1,1 @@
+"""Background processes: the track writer and what finishes tracks."""
