@@ -1,0 +1,156 @@
+"""Group commit: what riders send during a tick goes to the track stream in one append, then every phone is answered.
+
+Promises: answers come in the order in which records were accepted; a phone is told `unavailable` whenever its record is
+not known to be kept; memory is bounded, because beyond `pending_limit` fixes new ones are refused at once.
+"""
+
+import asyncio
+from uuid import UUID
+
+from domain.kit.clock import Clock
+from domain.kit.errors import Problem, Unavailable
+from domain.tracks.entries import FixRow, Fixes, Record, Rejected, encode_records
+from domain.tracks.ports import TrackLog
+
+ENTRY_FIXES = 500
+"""Fixes in one stream entry at most, so that a worker can take over, or bisect, in small steps."""
+
+
+class _Group:
+    """What was accepted since the last append, in order; neighbouring fixes of one track share a record."""
+
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+        self.answers: list[asyncio.Future[None]] = []
+        self.fixes = 0
+        self._open: dict[UUID, Fixes] = {}
+
+    def add_rows(self, head: Fixes) -> None:
+        """Append rows to the track's open record, or begin one."""
+        self.fixes += len(head.rows)
+        record = self._open.get(head.track_id)
+        if record is not None and len(record.rows) + len(head.rows) <= ENTRY_FIXES:
+            record.rows.extend(head.rows)
+            return
+        for begin in range(0, len(head.rows), ENTRY_FIXES):
+            record = Fixes(
+                head.track_id, head.user_id, head.month, head.received_ms, head.rows[begin : begin + ENTRY_FIXES]
+            )
+            self.records.append(record)
+            self._open[head.track_id] = record
+
+    def add(self, record: Record) -> None:
+        """Append any other record; the fixes that follow it stay behind it."""
+        self._open.pop(record.track_id, None)
+        self.records.append(record)
+        self.fixes += len(record.reasons) if isinstance(record, Rejected) else 1
+
+    def entries(self) -> list[bytes]:
+        """The records as encoded stream entries of at most about ENTRY_FIXES fixes each."""
+        entries: list[bytes] = []
+        batch: list[Record] = []
+        weight = 0
+        for record in self.records:
+            size = len(record.rows) if isinstance(record, Fixes) else 1
+            if batch and weight + size > ENTRY_FIXES:
+                entries.append(encode_records(batch))
+                batch, weight = [], 0
+            batch.append(record)
+            weight += size
+        if batch:
+            entries.append(encode_records(batch))
+        return entries
+
+    def answer(self, problem: Problem | None) -> None:
+        """Tell every phone, in order; one that has gone meanwhile is passed over."""
+        for future in self.answers:
+            if future.done():
+                continue
+            if problem is None:
+                future.set_result(None)
+            else:
+                future.set_exception(problem)
+
+
+class Recorder:
+    """Collects what one node accepts and commits it once a tick."""
+
+    def __init__(self, log: TrackLog, clock: Clock, *, tick_seconds: float, pending_limit: int) -> None:
+        self._log = log
+        self._clock = clock
+        self._tick_seconds = tick_seconds
+        self._pending_limit = pending_limit
+        self._group = _Group()
+        self._in_flight = 0
+        self._wake = asyncio.Event()
+
+    @property
+    def pending(self) -> int:
+        """Fixes accepted and not yet committed."""
+        return self._group.fixes + self._in_flight
+
+    def record_rows(
+        self, track_id: UUID, user_id: UUID, month: int, received_ms: int, rows: list[FixRow]
+    ) -> asyncio.Future[None]:
+        """Take fixes of one track; the future is done once they are kept, or fails with Unavailable."""
+        self._admit(len(rows))
+        self._group.add_rows(Fixes(track_id, user_id, month, received_ms, rows))
+        return self._promise()
+
+    def record(self, record: Record) -> asyncio.Future[None]:
+        """Take any other record (a start, a stop, rejected numbers); the future is as that of `record_rows`."""
+        self._admit(1)
+        self._group.add(record)
+        return self._promise()
+
+    def note(self, record: Record) -> None:
+        """Take a record that nobody waits for; it is dropped when there is no room."""
+        if self.pending < self._pending_limit:
+            self._group.add(record)
+            self._wake.set()
+
+    def _admit(self, weight: int) -> None:
+        if self.pending + weight > self._pending_limit:
+            raise Unavailable("too much is waiting to be kept; send it again", retry_after_ms=2000)
+
+    def _promise(self) -> asyncio.Future[None]:
+        promise: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        promise.add_done_callback(_retrieve)
+        self._group.answers.append(promise)
+        self._wake.set()
+        return promise
+
+    async def run(self) -> None:
+        """Commit at every tick in which something was accepted, until cancelled; what is left is committed then."""
+        try:
+            while True:
+                await self._wake.wait()
+                await self._clock.sleep(self._tick_seconds)
+                await self.commit()
+        finally:
+            await self.commit()
+
+    async def commit(self) -> None:
+        """Append what has been accepted so far, and answer everybody who waits for it."""
+        group, self._group = self._group, _Group()
+        self._wake.clear()
+        if not group.records:
+            return
+        self._in_flight = group.fixes
+        try:
+            await self._log.append(group.entries())
+        except Problem as problem:
+            group.answer(problem)
+        except asyncio.CancelledError:
+            group.answer(Unavailable("the server is stopping; send it again", retry_after_ms=1000))
+            raise
+        else:
+            group.answer(None)
+        finally:
+            self._in_flight = 0
+
+
+def _retrieve(promise: asyncio.Future[None]) -> None:
+    """A phone may have gone before its answer: its failure is nobody's error."""
+    if not promise.cancelled():
+        promise.exception()

@@ -1,0 +1,144 @@
+"""Every setting, with its unit in its name and a default that works for `make run`; only here is the environment read.
+
+Names in the environment are `THROTTLECOVE_` and the field in capitals; `DATABASE_URL` and `REDIS_URL` have no prefix.
+In production mode a missing secret stops the start.
+"""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+_DEVELOPMENT_SECRET = "development only: anybody can read this in the source"
+
+Positive = Annotated[int, Field(gt=0)]
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class MissingSecret(Exception):
+    """Production mode was asked for and a secret still has its development value."""
+
+
+class Settings(BaseSettings):
+    """The settings of a server or worker process."""
+
+    model_config = SettingsConfigDict(env_prefix="THROTTLECOVE_", extra="ignore", frozen=True)
+
+    mode: Literal["development", "production"] = Field("development", description="`production` insists on secrets.")
+    log_format: Literal["auto", "json", "console"] = Field("auto", description="`auto`: console in development.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="The least level written.")
+
+    database_url: SecretStr = Field(
+        SecretStr("postgresql://throttlecove@127.0.0.1:5432/throttlecove"),
+        validation_alias="DATABASE_URL",
+        description="PostgreSQL with PostGIS.",
+    )
+    redis_url: SecretStr = Field(
+        SecretStr("redis://127.0.0.1:6379/0"),
+        validation_alias="REDIS_URL",
+        description="Redis 7.0 or newer, `appendfsync always` and `noeviction`.",
+    )
+    database_pool_size: Positive = Field(5, description="Connections kept open.")
+    database_pool_overflow: int = Field(15, ge=0, description="Connections opened beyond that when busy.")
+    database_connect_timeout_seconds: Seconds = Field(2, description="Longest wait for a new connection.")
+    database_statement_timeout_seconds: Seconds = Field(30, description="Longest statement, ended by Postgres.")
+
+    token_algorithm: Literal["HS256", "EdDSA"] = Field("HS256", description="How access tokens are signed.")
+    token_keys: dict[str, SecretStr] = Field(
+        {"development": SecretStr(_DEVELOPMENT_SECRET)},
+        description="Key id to secret (HS256) or PEM private key (EdDSA), as JSON; old keys stay while needed.",
+    )
+    token_active_key: str = Field("development", description="The key id that signs new tokens.")
+    access_token_seconds: Positive = Field(15 * 60, description="Life of an access token.")
+    refresh_token_seconds: Positive = Field(7 * 24 * 3600, description="Life of a refresh token.")
+    refresh_grace_seconds: Positive = Field(60, description="How long the previous refresh token is honoured.")
+    seal_keys: dict[str, SecretStr] = Field(
+        {"development": SecretStr(_DEVELOPMENT_SECRET)},
+        description="Key id to secret for personal values at rest, as JSON; old keys stay for opening.",
+    )
+    seal_active_key: str = Field("development", description="The key id that seals new values.")
+
+    auth_requests_per_minute: Positive = Field(5, description="Sign-in attempts of one address and account.")
+    public_requests_per_window: Positive = Field(100, description="REST requests of one address without a token.")
+    signed_in_requests_per_window: Positive = Field(1000, description="REST requests of one rider.")
+    request_window_seconds: Positive = Field(15 * 60, description="The window of the two above.")
+    request_body_bytes: Positive = Field(1 << 20, description="Largest REST request body.")
+    trusted_proxies: str = Field("127.0.0.1", description="Addresses whose X-Forwarded-For is believed.")
+
+    allowed_origins: Annotated[list[str], NoDecode] = Field(
+        ["*"], description="Origins of browsers, separated by commas; `*` is any (tokens, not cookies, authorise)."
+    )
+    sockets_per_address: Positive = Field(20, description="Sockets open at once from one address.")
+    sockets_per_node: Positive = Field(18_000, description="Sockets open at once on one node.")
+    ping_interval_seconds: Seconds = Field(25, description="Engine.IO heartbeat.")
+    ping_timeout_seconds: Seconds = Field(20, description="Silence after a ping that ends a socket.")
+    event_bytes: Positive = Field(512 * 1024, description="Largest event; larger ones are answered `too_large`.")
+    frame_bytes: Positive = Field(1 << 20, description="Largest frame; larger ones close the socket.")
+    authenticate_within_seconds: Seconds = Field(10, description="A socket without CONNECT is closed after this.")
+    socket_queue_bytes: Positive = Field(1 << 20, description="Unsent bytes after which a socket is closed.")
+
+    tick_milliseconds: Positive = Field(200, description="Length of a tick: frames, bus batches, group commits.")
+    position_life_seconds: Seconds = Field(300, description="A dot without news leaves the map after this.")
+    watched_interval_milliseconds: Positive = Field(1000, description="Send interval of a rider somebody watches.")
+    unwatched_interval_milliseconds: Positive = Field(5000, description="Send interval of a rider nobody watches.")
+    updates_per_second: Seconds = Field(5, description="`location:update` a socket may send, sustained.")
+    updates_burst: Positive = Field(200, description="`location:update` a socket may send at once.")
+    batches_per_second: Seconds = Field(5, description="`location:batch` a socket may send, sustained.")
+    batches_burst: Positive = Field(20, description="`location:batch` a socket may send at once.")
+    batch_fixes: Annotated[int, Field(gt=0, le=1000)] = Field(1000, description="Fixes in one `location:batch`.")
+    watch_cells: Annotated[int, Field(ge=7, le=1000)] = Field(64, description="Cells that one viewport may need.")
+
+    stream_limit_bytes: Positive = Field(
+        2 << 30, description="Size of the track stream in Redis at which positions are refused."
+    )
+    pending_fixes: Positive = Field(100_000, description="Fixes a node holds between two group commits.")
+    redis_timeout_seconds: Seconds = Field(2, description="Silence of Redis that counts as gone.")
+    bus_heartbeat_seconds: Seconds = Field(1, description="How often a node proves that it hears the bus.")
+
+    worker_batch_entries: Positive = Field(200, description="Stream entries stored in one transaction.")
+    worker_claim_idle_seconds: Seconds = Field(10, description="Silence after which a worker's entries are taken over.")
+    finish_after_seconds: Seconds = Field(24 * 3600, description="An open track without news is finished after this.")
+    worker_metrics_port: int = Field(0, ge=0, le=65535, description="Port of the worker's /metrics; 0 is none.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _split_origins(cls, values: Any) -> Any:
+        origins = values.get("allowed_origins") if isinstance(values, dict) else None
+        if isinstance(origins, str):
+            return {**values, "allowed_origins": [origin.strip() for origin in origins.split(",")]}
+        return values
+
+    @model_validator(mode="after")
+    def _keys_are_there(self) -> Self:
+        for keys, active in (("token_keys", self.token_active_key), ("seal_keys", self.seal_active_key)):
+            if active not in getattr(self, keys):
+                raise ValueError(f"{keys} has no key named {active!r}")
+        return self
+
+    @property
+    def production(self) -> bool:
+        """Whether this process serves real riders."""
+        return self.mode == "production"
+
+    def require_secrets(self) -> None:
+        """Raise MissingSecret, naming the setting, when production mode would run with a development secret."""
+        if not self.production:
+            return
+        for name in ("token_keys", "seal_keys"):
+            if any(secret.get_secret_value() == _DEVELOPMENT_SECRET for secret in getattr(self, name).values()):
+                variable = f"THROTTLECOVE_{name.upper()}"
+                raise MissingSecret(
+                    f'set {variable} to {{"<key id>": "<secret>"}} and the active key\'s name beside it'
+                )
+
+    def changed(self) -> dict[str, Any]:
+        """The settings that differ from their defaults; secrets are masked."""
+        differing = {name for name, field in type(self).model_fields.items() if getattr(self, name) != field.default}
+        return self.model_dump(mode="json", include=differing)
+
+
+def load() -> Settings:
+    """The settings of this process. Raises pydantic.ValidationError, or MissingSecret in production mode."""
+    settings = Settings()
+    settings.require_secrets()
+    return settings
