@@ -9,7 +9,7 @@ from uuid import UUID
 
 from domain.kit.clock import Clock
 from domain.kit.errors import Problem, Unavailable
-from domain.tracks.entries import FixRow, Fixes, Record, Rejected, encode_records
+from domain.tracks.entries import Fixes, FixRow, Record, Rejected, encode_records
 from domain.tracks.ports import TrackLog
 
 ENTRY_FIXES = 500
