@@ -1,0 +1,130 @@
+"""The way to Postgres: a pool of asyncpg connections under SQLAlchemy, with limits on every wait.
+
+Promises that a database which is gone, paused or refusing is noticed within seconds and shows as `Unavailable`, and
+that the pool heals by itself. Transactions, SQL and what to do about a refusal are left to the stores and services.
+"""
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+import structlog
+from sqlalchemy import event, exc
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from domain.kit.errors import Unavailable
+
+_log = structlog.get_logger(__name__)
+
+_RETRY_AFTER_MS = 2_000
+_UNAVAILABLE_STATES = ("08", "53", "57", "40001", "40P01", "55P03", "25006")
+"""Prefixes of SQLSTATE: connection, resources, operator intervention, conflicts to retry, a read-only standby."""
+
+UNAVAILABLE_ERRORS: tuple[type[Exception], ...] = (
+    OSError,  # refused, reset, and TimeoutError
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    exc.TimeoutError,
+    exc.DBAPIError,
+)
+"""What may be raised when Postgres is away; `means_unavailable` tells these cases from faults of a statement."""
+
+
+def create_engine(
+    url: str,
+    *,
+    pool_size: int = 5,
+    max_overflow: int = 15,
+    connect_timeout_seconds: float = 2,
+    command_timeout_seconds: float | None = 4,
+    statement_timeout_seconds: float = 30,
+    slow_query_seconds: float = 1,
+    application_name: str = "throttlecove",
+) -> AsyncEngine:
+    """A pool for a libpq-style address (`postgresql://user:password@host:port/database?sslmode=…`).
+
+    `command_timeout_seconds` bounds how long this side waits for an answer (a paused database never answers);
+    `statement_timeout_seconds` makes Postgres itself give up, 0 switches that off.
+    """
+    dsn = url.replace("postgresql+asyncpg://", "postgresql://", 1)
+
+    async def connect() -> Any:
+        return await asyncpg.connect(
+            dsn,
+            timeout=connect_timeout_seconds,
+            command_timeout=command_timeout_seconds,
+            server_settings={
+                "application_name": application_name,
+                "statement_timeout": str(int(statement_timeout_seconds * 1000)),
+                "timezone": "UTC",
+            },
+        )
+
+    engine = create_async_engine(
+        "postgresql+asyncpg://",
+        async_creator=connect,
+        pool_size=pool_size,
+        max_overflow=max_overflow,
+        pool_timeout=connect_timeout_seconds,
+        pool_use_lifo=True,
+    )
+    event.listen(engine.sync_engine, "checkout", _refuse_closed)
+    event.listen(engine.sync_engine, "handle_error", _give_up_silent_connection)
+    _log_slow_queries(engine, slow_query_seconds)
+    return engine
+
+
+def _refuse_closed(connection: Any, _record: object, _proxy: object) -> None:
+    """Do not hand out a connection whose end was already noticed; the pool then opens another, at no round trip."""
+    if connection.driver_connection.is_closed():
+        raise exc.DisconnectionError("closed by the server")
+
+
+def _give_up_silent_connection(context: ExceptionContext) -> None:
+    """A connection that did not answer in time is closed at once; a rollback on it would only wait again."""
+    if isinstance(context.original_exception, OSError):
+        context.is_disconnect = True
+        context.invalidate_pool_on_disconnect = False
+
+
+def _log_slow_queries(engine: AsyncEngine, slow_seconds: float) -> None:
+    def before(_conn: Any, _cursor: Any, _sql: str, _parameters: Any, context: Any, _many: bool) -> None:
+        context.began = time.perf_counter()
+
+    def after(_conn: Any, _cursor: Any, sql: str, _parameters: Any, context: Any, _many: bool) -> None:
+        seconds = time.perf_counter() - context.began
+        if seconds > slow_seconds:
+            _log.warning("slow_query", seconds=round(seconds, 3), sql=sql)
+
+    event.listen(engine.sync_engine, "before_cursor_execute", before)
+    event.listen(engine.sync_engine, "after_cursor_execute", after)
+
+
+def means_unavailable(error: BaseException) -> bool:
+    """Whether this says that Postgres is gone, starting, full or too slow, and not that a statement was wrong."""
+    if isinstance(error, exc.DBAPIError):
+        if error.connection_invalidated:
+            return True
+        cause = error.orig.__cause__ if error.orig is not None else None
+        return cause is not None and means_unavailable(cause)
+    if isinstance(error, asyncpg.PostgresError):
+        return (error.sqlstate or "08").startswith(_UNAVAILABLE_STATES)
+    if isinstance(error, asyncpg.InterfaceError):
+        return not isinstance(error, ValueError)  # asyncpg's errors about values and settings are ValueErrors
+    return isinstance(error, OSError | exc.TimeoutError | asyncpg.InternalClientError)
+
+
+@asynccontextmanager
+async def unavailable_when_down() -> AsyncIterator[None]:
+    """Turns the signs of an absent database into `Unavailable`; every other error passes through."""
+    try:
+        yield
+    except UNAVAILABLE_ERRORS as error:
+        if not means_unavailable(error):
+            raise
+        _log.warning("database_unavailable", error=type(error).__name__)
+        raise Unavailable("the database does not answer; try again", retry_after_ms=_RETRY_AFTER_MS) from error
