@@ -1,0 +1,69 @@
+"""Logs and metrics: structlog (JSON in production, console in development) and one Prometheus registry a process.
+
+Logs carry the trace id of the request or socket they belong to. Known names of secrets and positions are masked, as a
+last line of defence: nobody logs them in the first place.
+"""
+
+import logging
+import sys
+from collections.abc import MutableMapping
+from typing import Any
+
+import structlog
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+
+from server.settings import Settings
+
+_MASKED = frozenset(
+    ("token", "access_token", "refresh_token", "password", "authorization", "latitude", "longitude", "fix", "body")
+)
+
+
+def configure_logging(settings: Settings) -> None:
+    """Send structlog and the standard library's loggers to standard error, in one format."""
+    as_json = settings.log_format == "json" or (settings.log_format == "auto" and settings.production)
+    shared: list[structlog.types.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _mask,
+    ]
+    render: list[structlog.types.Processor] = (
+        [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        if as_json
+        else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+    )
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(settings.log_level.upper())),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(settings.log_level.upper())
+    for chatty in ("uvicorn.access", "engineio", "socketio", "alembic", "sqlalchemy.engine"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+def _mask(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    for name in _MASKED.intersection(event):
+        event[name] = "(masked)"
+    return event
+
+
+def create_registry() -> CollectorRegistry:
+    """A registry with what every process reports of itself: memory, CPU, open files, garbage collection."""
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    GCCollector(registry=registry)
+    return registry
