@@ -40,7 +40,7 @@ def create_engine(
     pool_size: int = 5,
     max_overflow: int = 15,
     connect_timeout_seconds: float = 2,
-    command_timeout_seconds: float | None = 4,
+    command_timeout_seconds: float | None = 2.5,
     statement_timeout_seconds: float = 30,
     slow_query_seconds: float = 1,
     application_name: str = "throttlecove",
