@@ -135,9 +135,15 @@ tracks = Table(
     Column("standing", Integer),
     Column("repeated", Integer),
     Index("tracks_of_user", "user_id", "first_heard_at"),
-    Index("tracks_to_finish", "last_heard_at", postgresql_where=text("finished_at IS NULL OR recompute")),
+    Index("tracks_to_compute", "id", postgresql_where=text("recompute")),
+    Index("tracks_unfinished", "id", postgresql_where=text("finished_at IS NULL")),
+    postgresql_with={"fillfactor": 70},
 )
-"""One row a track. `month` (year * 100 + month of when it was first heard of) is its partition and never changes."""
+"""One row a track. `month` (year * 100 + month of when it was first heard of) is its partition and never changes.
+
+Every batch of fixes updates the rows of its tracks: no index holds a column that changes with it (`last_heard_at`,
+`stored`), so that these updates stay on their page.
+"""
 
 track_points = Table(
     "track_points",
@@ -165,8 +171,14 @@ track_gaps = Table(
     "track_gaps",
     metadata,
     Column("track_id", Uuid, nullable=False),
-    Column("seq", Integer, nullable=False),
+    Column("first_seq", Integer, nullable=False),
+    Column("last_seq", Integer, nullable=False),
     Column("reason", Text, nullable=False),
-    PrimaryKeyConstraint("track_id", "seq"),
+    PrimaryKeyConstraint("track_id", "first_seq", "last_seq"),
+    CheckConstraint("0 <= first_seq AND first_seq <= last_seq", name="track_gaps_in_order"),
 )
-"""Sequence numbers that will never be stored, and why: refused with a code, `lost`, or `dead_letter`."""
+"""Closed ranges of sequence numbers that are not waited for, and why: refused with a code, `lost`, or `dead_letter`.
+
+Ranges, because a phone may declare millions of fixes lost in one message. They may overlap, and a fix may be stored
+all the same when it turns up.
+"""

@@ -100,9 +100,10 @@ CREATE TABLE tracks (
     implausible      integer,
     standing         integer,
     repeated         integer
-);
+) WITH (fillfactor = 70);
 CREATE INDEX tracks_of_user ON tracks (user_id, first_heard_at);
-CREATE INDEX tracks_to_finish ON tracks (last_heard_at) WHERE finished_at IS NULL OR recompute;
+CREATE INDEX tracks_to_compute ON tracks (id) WHERE recompute;
+CREATE INDEX tracks_unfinished ON tracks (id) WHERE finished_at IS NULL;
 
 CREATE TABLE track_points (
     track_month      integer NOT NULL,
@@ -124,9 +125,11 @@ CREATE TABLE track_points (
 
 CREATE TABLE track_gaps (
     track_id         uuid NOT NULL,
-    seq              integer NOT NULL,
+    first_seq        integer NOT NULL,
+    last_seq         integer NOT NULL,
     reason           text NOT NULL,
-    PRIMARY KEY (track_id, seq)
+    PRIMARY KEY (track_id, first_seq, last_seq),
+    CONSTRAINT track_gaps_in_order CHECK (0 <= first_seq AND first_seq <= last_seq)
 );
 """
 
