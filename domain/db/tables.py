@@ -76,9 +76,14 @@ refresh_tokens = Table(
     Column("session_id", ForeignKey("sessions.id", ondelete="CASCADE"), nullable=False),
     Column("issued_at", _MOMENT, nullable=False),
     Column("superseded_at", _MOMENT),
+    Column("successor", LargeBinary),
     Index("refresh_tokens_of_session", "session_id"),
 )
-"""SHA-256 of every refresh token of a session, so that one presented again is recognised."""
+"""SHA-256 of every refresh token of a session, so that one presented again is recognised.
+
+`successor` is the token that replaced it, sealed with the replaced token itself, so that a client whose answer was lost
+can be given the same one again and nobody can read it here.
+"""
 
 privacy_zones = Table(
     "privacy_zones",

@@ -46,7 +46,8 @@ CREATE TABLE refresh_tokens (
     hash            bytea PRIMARY KEY,
     session_id      uuid NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
     issued_at       timestamptz NOT NULL,
-    superseded_at   timestamptz
+    superseded_at   timestamptz,
+    successor       bytea
 );
 CREATE INDEX refresh_tokens_of_session ON refresh_tokens (session_id);
 """
