@@ -1,0 +1,1 @@
+"""Who a rider is: accounts, sign-ins on devices, and the tokens that prove them."""

@@ -1,0 +1,1 @@
+"""Who may see a rider: the audience a rider chose, until when, and the places where nobody may."""
