@@ -1,0 +1,75 @@
+"""`python -m server stack start|stop|status`: the private PostgreSQL and Redis of this clone, by hand or from scripts.
+
+Progress goes to standard error, the result to standard output; with `--json` the result is one JSON object.
+"""
+
+import argparse
+import dataclasses
+import json
+import sys
+from pathlib import Path
+
+from server import stack
+
+DEFAULT_DIRECTORY = Path(__file__).resolve().parents[2] / ".data"
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Declare the command and its options."""
+    parser = subparsers.add_parser("stack", help="start, stop or look at the private PostgreSQL and Redis")
+    parser.add_argument("action", choices=("start", "stop", "status"))
+    parser.add_argument("--dir", type=Path, default=DEFAULT_DIRECTORY, help="where they live (default: %(default)s)")
+    parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do what was asked; the exit status is 1 when it could not be done, or when `status` finds something down."""
+    actions = {"start": _start, "stop": _stop, "status": _status}
+    try:
+        return actions[arguments.action](arguments.dir, arguments.json)
+    except stack.StackError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+
+
+def _start(directory: Path, as_json: bool) -> int:
+    address = stack.start(directory, report=_report)
+    if as_json:
+        _print_json(dataclasses.asdict(address))
+    else:
+        sys.stdout.write(f"DATABASE_URL={address.database_url}\nREDIS_URL={address.redis_url}\n")
+    return 0
+
+
+def _stop(directory: Path, as_json: bool) -> int:
+    stack.stop(directory, report=_report)
+    if as_json:
+        _print_json({"stopped": True})
+    return 0
+
+
+def _status(directory: Path, as_json: bool) -> int:
+    servers = stack.status(directory)
+    if as_json:
+        _print_json({server.name.lower(): dataclasses.asdict(server) for server in servers})
+    else:
+        for server in servers:
+            sys.stdout.write(f"{_in_words(server)}\n")
+    return 0 if all(server.healthy for server in servers) else 1
+
+
+def _in_words(server: stack.ServerStatus) -> str:
+    if server.pid is None:
+        return f"{server.name}: not running"
+    answer = "healthy" if server.healthy else "does not answer"
+    return f"{server.name}: {answer}, port {server.port}, pid {server.pid}"
+
+
+def _report(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
+
+
+def _print_json(answer: dict[str, object]) -> None:
+    sys.stdout.write(json.dumps(answer) + "\n")

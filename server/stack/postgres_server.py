@@ -1,0 +1,229 @@
+"""A private PostgreSQL with PostGIS: a cluster of its own, made at the first start, with one database.
+
+It listens on 127.0.0.1 with a random password (scram) and on a socket that only its owner can reach (trust). Unless
+told otherwise it is as durable as PostgreSQL is by default; throw-away clusters for tests may give that up.
+"""
+
+import hashlib
+import os
+import secrets
+import shutil
+import signal
+import stat
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from server.stack import postgres_binaries, processes, run_as
+from server.stack.errors import StackError
+from server.stack.ports import HOST
+from server.stack.private_server import PrivateServer, Report, silent
+
+USER = "throttlecove"
+DATABASE = "throttlecove"
+SETTINGS: Mapping[str, str] = {
+    "max_connections": "200",
+    "shared_buffers": "128MB",
+    "max_wal_size": "2GB",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "jit": "off",  # short statements only: compiling them costs more than running them
+}
+FORGETFUL: Mapping[str, str] = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+_ORPHANS_WITHIN_SECONDS = 5
+_PSQL_SECONDS = 30
+
+
+class PostgresServer(PrivateServer):
+    """PostgreSQL in `directory`; with `durable=False` a crash of the machine loses the cluster (tests)."""
+
+    name: ClassVar[str] = "PostgreSQL"
+    stop_signal: ClassVar[signal.Signals] = signal.SIGINT  # "fast": sessions are ended, everything is written
+    tied_signal: ClassVar[signal.Signals] = signal.SIGQUIT
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        durable: bool = True,
+        ephemeral: bool = False,
+        settings: Mapping[str, str] | None = None,
+        report: Report = silent,
+    ) -> None:
+        super().__init__(directory, ephemeral=ephemeral, report=report)
+        self._settings = {**SETTINGS, **({} if durable else FORGETFUL), **(settings or {})}
+
+    @property
+    def url(self) -> str:
+        return self.url_of(DATABASE)
+
+    def url_of(self, database: str) -> str:
+        """The address of another database of the same cluster."""
+        return f"postgresql://{USER}:{self._password()}@{HOST}:{self.port}/{database}"
+
+    def run_sql(self, statement: str, *, database: str = DATABASE) -> str:
+        """Run one statement over the private socket and return its rows, columns divided by `|`.
+
+        For the administration of the cluster; raises StackError with PostgreSQL's own words.
+        """
+        result = self._psql(statement, database)
+        if result.returncode != 0:
+            raise StackError(f"PostgreSQL refused `{statement}`: {result.stderr.strip()}")
+        return result.stdout.strip()
+
+    def is_healthy(self) -> bool:
+        if self.pid is None:
+            return False
+        try:
+            answer = self._psql("SHOW data_directory", "postgres")
+        except subprocess.TimeoutExpired:
+            return False
+        return answer.returncode == 0 and answer.stdout.strip() == str(self._cluster)
+
+    def start(self) -> bool:
+        started = super().start()
+        if started:
+            self._make_database()
+        return started
+
+    def _make_database(self) -> None:
+        if not self.run_sql(f"SELECT 1 FROM pg_database WHERE datname = '{DATABASE}'", database="postgres"):  # noqa: S608
+            self.run_sql(f"CREATE DATABASE {DATABASE}", database="postgres")
+        self.run_sql("CREATE EXTENSION IF NOT EXISTS postgis")
+
+    # --- the process
+
+    def _marker(self) -> str:
+        return str(self._cluster)
+
+    def _recorded_pid(self) -> int | None:
+        try:
+            return int(self._pid_file.read_text().splitlines()[0])
+        except (OSError, ValueError, IndexError):
+            return None
+
+    def _prepare(self) -> None:
+        identity = run_as.choose(self.directory, self._cluster)
+        if not self._cluster.exists():
+            self._make_cluster(identity)
+        self._make_sockets(identity)
+
+    def _command(self) -> list[str]:
+        identity = run_as.choose(self.directory, self._cluster)
+        options = {
+            "listen_addresses": HOST,
+            "port": str(self.port),
+            "unix_socket_directories": str(self._sockets),
+            "logging_collector": "off",
+            **self._settings,
+        }
+        set_options = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
+        return [*identity.prefix, self._binaries()["postgres"], "-D", str(self._cluster), *set_options]
+
+    def _environment(self) -> dict[str, str]:
+        # PGHOST, PGSERVICE and the like are meant for another server; a broken locale must not stop initdb.
+        ours = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_", "LANG"))}
+        return {**ours, "LC_ALL": "C"}
+
+    def _clean(self) -> None:
+        if self.pid is not None:
+            return
+        self._end_orphans()
+        self._pid_file.unlink(missing_ok=True)  # its pid may be somebody else's by now, and PostgreSQL would give up
+        if _is_own_directory(self._sockets):
+            shutil.rmtree(self._sockets, ignore_errors=True)
+
+    def _end_orphans(self) -> None:
+        """Children of a killed postmaster end by themselves; while one is left, no new one starts."""
+        orphans = processes.working_in(self._cluster)
+        if not processes.wait_until(
+            lambda: not any(map(processes.is_alive, orphans)), timeout_seconds=_ORPHANS_WITHIN_SECONDS
+        ):
+            processes.send(orphans, signal.SIGKILL)
+
+    # --- the cluster
+
+    @property
+    def _cluster(self) -> Path:
+        return self.directory / "data"
+
+    @property
+    def _pid_file(self) -> Path:
+        return self._cluster / "postmaster.pid"
+
+    @property
+    def _password_file(self) -> Path:
+        return self.directory / "password"
+
+    @property
+    def _sockets(self) -> Path:
+        # A socket's path may have some 100 bytes, so that a directory deep in a home directory will not do.
+        digest = hashlib.sha256(str(self.directory).encode()).hexdigest()[:12]
+        return Path("/tmp") / f"throttlecove-{digest}"  # noqa: S108 - ours alone: checked when it is made
+
+    def _binaries(self) -> postgres_binaries.Binaries:
+        version_file = self._cluster / "PG_VERSION"
+        return postgres_binaries.find(int(version_file.read_text()) if version_file.exists() else None)
+
+    def _password(self) -> str:
+        try:
+            return self._password_file.read_text().strip()
+        except OSError as error:
+            raise StackError(
+                f"{self.name} in {self.directory} was never started; run `python -m server stack start`"
+            ) from error
+
+    def _make_cluster(self, identity: run_as.RunAs) -> None:
+        binaries = postgres_binaries.find()
+        self._report(f"PostgreSQL {binaries.major}: making a cluster in {self.directory}")
+        self._password_file.write_text(secrets.token_urlsafe(24))
+        self._password_file.chmod(0o600)
+        identity.own(self._password_file)
+        unfinished = self.directory / "data.unfinished"
+        shutil.rmtree(unfinished, ignore_errors=True)
+        options = [
+            "--username",
+            USER,
+            "--pwfile",
+            str(self._password_file),
+            "--encoding=UTF8",
+            "--locale=C",
+            "--no-sync",
+        ]
+        trust = ["--auth-local=trust", "--auth-host=scram-sha-256"]
+        made = self._run([*identity.prefix, binaries["initdb"], "-D", str(unfinished), *options, *trust])
+        if made.returncode != 0:
+            raise StackError(f"initdb could not make a cluster in {self.directory}: {made.stderr.strip()}")
+        unfinished.rename(self._cluster)
+
+    def _make_sockets(self, identity: run_as.RunAs) -> None:
+        self._sockets.mkdir(mode=0o700, exist_ok=True)
+        if not _is_own_directory(self._sockets):
+            raise StackError(f"{self._sockets} is in the way and belongs to somebody else; remove it")
+        identity.own(self._sockets)
+
+    def _psql(self, statement: str, database: str) -> subprocess.CompletedProcess[str]:
+        address = ["-h", str(self._sockets), "-p", str(self.port), "-U", USER, "-d", database]
+        return self._run([self._binaries()["psql"], "-XAqt", "-v", "ON_ERROR_STOP=1", *address, "-c", statement])
+
+    def _run(self, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(  # noqa: S603 - our own commands, no shell
+            command,
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=self.directory,
+            env=self._environment(),
+            timeout=_PSQL_SECONDS,
+        )
+
+
+def _is_own_directory(path: Path) -> bool:
+    """Whether the path is a real directory that nobody else has put there (in /tmp anybody could)."""
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return False
+    ours = os.geteuid() in (0, status.st_uid)
+    return stat.S_ISDIR(status.st_mode) and ours and not status.st_mode & 0o022

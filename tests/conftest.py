@@ -1,0 +1,77 @@
+"""The servers that tests lean on. Each test process has one PostgreSQL and one Redis; each test its own part of them.
+
+A test that disturbs a server (kills, pauses, refuses) or listens to channels takes a private one: `own_redis`,
+`own_postgres`. Nothing is started before the first test that asks for it.
+"""
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from server.stack import PostgresServer, RedisServer
+from tests.support.databases import Databases
+from tests.support.servers import TestServers, new_postgres, new_redis, running
+
+_REDIS_DATABASES = 16
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestServers]:
+    """One PostgreSQL and one Redis for all tests of this process; for their addresses use the fixtures below."""
+    directory = tmp_path_factory.mktemp("stack")
+    servers = TestServers(new_postgres(directory / "postgres"), new_redis(directory / "redis"))
+    with running(servers.redis, servers.postgres):
+        yield servers
+
+
+@pytest.fixture(scope="session")
+def databases(stack: TestServers) -> Databases:
+    """For tests that need several databases, or an empty one."""
+    return Databases(stack.postgres)
+
+
+@pytest.fixture
+def database_url(databases: Databases) -> Iterator[str]:
+    """A migrated database of this test's own: `postgresql://user:password@host:port/name`."""
+    with databases.migrated() as url:
+        yield url
+
+
+@pytest.fixture
+def empty_database_url(databases: Databases) -> Iterator[str]:
+    """A database of this test's own without a table."""
+    with databases.empty() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def _redis_numbers() -> Iterator[int]:
+    return itertools.cycle(range(_REDIS_DATABASES))
+
+
+@pytest.fixture
+def redis_url(stack: TestServers, _redis_numbers: Iterator[int]) -> str:
+    """An empty logical database of this test's own. Pub/sub is not divided by databases: see `own_redis`."""
+    url = stack.redis.url.removesuffix("/0") + f"/{next(_redis_numbers)}"
+    with redis.Redis.from_url(url) as client:
+        client.flushdb()
+    return url
+
+
+@pytest.fixture
+def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
+    """A running Redis of this test's own, to be killed, paused or made to refuse."""
+    server = new_redis(tmp_path / "redis")
+    with running(server):
+        yield server
+
+
+@pytest.fixture
+def own_postgres(tmp_path: Path) -> Iterator[PostgresServer]:
+    """A running PostgreSQL of this test's own, not migrated, to be killed, paused or made to refuse."""
+    server = new_postgres(tmp_path / "postgres")
+    with running(server):
+        yield server
