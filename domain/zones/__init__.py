@@ -1,0 +1,1 @@
+"""Privacy zones: places where a rider is on nobody's map."""
