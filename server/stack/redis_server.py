@@ -67,9 +67,7 @@ class RedisServer(PrivateServer):
         (self.directory / "data").mkdir(mode=0o700, exist_ok=True)
 
     def _command(self) -> list[str]:
-        binary = shutil.which("redis-server", path="/usr/bin:/usr/local/bin:/opt/homebrew/bin") or shutil.which(
-            "redis-server"
-        )
+        binary = shutil.which("redis-server")
         if binary is None:
             raise StackError(
                 "redis-server is not installed; run `make setup`, or install it by hand: "

@@ -1,0 +1,40 @@
+# Every command does its own set-up; what is ready is skipped within a moment.
+.DEFAULT_GOAL := help
+.PHONY: help run test check setup stack stop verify-tracks bench clean
+
+TRACKS ?=
+ARGS ?=
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' Makefile
+
+run: ## everything on this machine: server, worker, simulated riders; Ctrl-C ends all of it
+	@scripts/run $(ARGS)
+
+test: ## the fast gate, then all tests (ARGS go to pytest)
+	@scripts/test $(ARGS)
+
+check: ## the fast gate: ruff, mypy --strict, import-linter
+	@scripts/check
+
+setup: ## what run and test need, and nothing else
+	@scripts/setup --for-tests
+
+stack: ## start the private PostgreSQL and Redis, and print their addresses
+	@scripts/setup
+	@.venv/bin/python -m server stack start
+
+stop: ## stop them; their data stays
+	@scripts/stop
+
+verify-tracks: ## ride every track of TRACKS=directory through two nodes, with a worker killed, and check every fix
+	@test -n "$(TRACKS)" || { echo "which tracks? make verify-tracks TRACKS=directory" >&2; exit 2; }
+	@scripts/setup
+	@.venv/bin/python -m loadtests.verify --tracks "$(TRACKS)" $(ARGS)
+
+bench: ## the worker against the bare COPY, side by side
+	@scripts/setup
+	@.venv/bin/python -m loadtests.bench tracks $(ARGS)
+
+clean: ## remove everything that is not in git: servers, their data, environments, caches
+	@scripts/clean
