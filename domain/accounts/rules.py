@@ -16,6 +16,7 @@ SHORTEST_PASSWORD = 8
 LONGEST_PASSWORD = 1024
 """Characters; bounds the work of hashing."""
 LONGEST_DEVICE_ID = 200
+LONGEST_REFRESH_TOKEN = 200
 LONGEST_FULL_NAME = 200
 LONGEST_USER_AGENT = 300
 
@@ -68,12 +69,19 @@ def check_email(value: str) -> str:
     return address
 
 
-def check_password(password: str, username: str, email: str) -> None:
-    """Raises Invalid for a password that is too short, too long, or known to everybody who knows the rider."""
-    if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
-        raise Invalid(f"must have between {SHORTEST_PASSWORD} and {LONGEST_PASSWORD} characters", field="password")
+def check_password_text(password: str) -> None:
+    """Raises Invalid for what cannot be hashed: too long, or not text."""
+    if len(password) > LONGEST_PASSWORD:
+        raise Invalid(f"must have at most {LONGEST_PASSWORD} characters", field="password")
     if any(unicodedata.category(each) == "Cs" for each in password):
         raise Invalid("has half a surrogate pair, which is not text", field="password")
+
+
+def check_password(password: str, username: str, email: str) -> None:
+    """Raises Invalid for a password that is too short, too long, or known to everybody who knows the rider."""
+    check_password_text(password)
+    if len(password) < SHORTEST_PASSWORD:
+        raise Invalid(f"must have at least {SHORTEST_PASSWORD} characters", field="password")
     if folded(password) in (folded(username), folded(email)):
         raise Invalid("must not be the username or the e-mail address", field="password")
     if len(set(password)) < 3:

@@ -63,7 +63,7 @@ class SharingService:
         return Sharing(audience, expires_at_ms, version)
 
     async def policy_of(self, user_id: UUID) -> SharingPolicy:
-        """All that decides who sees the rider, in one query; nobody without such a user, or when a zone does not open."""
+        """All that decides who sees the rider, in one query: nobody, without such a user or with an unreadable zone."""
         async with unavailable_when_down(), self._engine.connect() as connection:
             known = await store.read_policy(connection, user_id)
         if known is None:
