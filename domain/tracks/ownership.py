@@ -1,7 +1,8 @@
 """Whose track is it? An id made by a phone is claimed once, before its first ack, and belongs to that rider for ever.
 
-The claim lives in Redis until Postgres has the track; where both know nothing, nobody has started it. With Postgres gone
-a claim alone decides, and the worker, which compares the rider of every record with the track's, has the last word.
+The claim lives in Redis until Postgres has the track; where both know nothing, nobody has started it. With Postgres
+gone a claim alone decides, and the worker, which compares the rider of every record with the track's, has the last
+word.
 """
 
 from typing import Protocol

@@ -5,12 +5,15 @@ not known to be kept; memory is bounded, because beyond `pending_limit` fixes ne
 """
 
 import asyncio
+from typing import Any, TypeVar
 from uuid import UUID
 
 from domain.kit.clock import Clock
 from domain.kit.errors import Problem, Unavailable
-from domain.tracks.entries import Fixes, FixRow, Record, Rejected, encode_records
+from domain.tracks.entries import Fixes, Record, Rejected, encode_records
 from domain.tracks.ports import TrackLog
+
+A = TypeVar("A")
 
 ENTRY_FIXES = 500
 """Fixes in one stream entry at most, so that a worker can take over, or bisect, in small steps."""
@@ -21,7 +24,7 @@ class _Group:
 
     def __init__(self) -> None:
         self.records: list[Record] = []
-        self.answers: list[asyncio.Future[None]] = []
+        self.answers: list[tuple[asyncio.Future[Any], Any]] = []
         self.fixes = 0
         self._open: dict[UUID, Fixes] = {}
 
@@ -63,11 +66,11 @@ class _Group:
 
     def answer(self, problem: Problem | None) -> None:
         """Tell every phone, in order; one that has gone meanwhile is passed over."""
-        for future in self.answers:
+        for future, answer in self.answers:
             if future.done():
                 continue
             if problem is None:
-                future.set_result(None)
+                future.set_result(answer)
             else:
                 future.set_exception(problem)
 
@@ -89,19 +92,17 @@ class Recorder:
         """Fixes accepted and not yet committed."""
         return self._group.fixes + self._in_flight
 
-    def record_rows(
-        self, track_id: UUID, user_id: UUID, month: int, received_ms: int, rows: list[FixRow]
-    ) -> asyncio.Future[None]:
-        """Take fixes of one track; the future is done once they are kept, or fails with Unavailable."""
-        self._admit(len(rows))
-        self._group.add_rows(Fixes(track_id, user_id, month, received_ms, rows))
-        return self._promise()
+    def record_rows(self, fixes: Fixes, answer: A) -> asyncio.Future[A]:
+        """Take fixes of one track; the future has the answer once they are kept, or fails with Unavailable."""
+        self._admit(len(fixes.rows))
+        self._group.add_rows(fixes)
+        return self._promise(answer)
 
-    def record(self, record: Record) -> asyncio.Future[None]:
+    def record(self, record: Record, answer: A) -> asyncio.Future[A]:
         """Take any other record (a start, a stop, rejected numbers); the future is as that of `record_rows`."""
         self._admit(1)
         self._group.add(record)
-        return self._promise()
+        return self._promise(answer)
 
     def note(self, record: Record) -> None:
         """Take a record that nobody waits for; it is dropped when there is no room."""
@@ -113,10 +114,10 @@ class Recorder:
         if self.pending + weight > self._pending_limit:
             raise Unavailable("too much is waiting to be kept; send it again", retry_after_ms=2000)
 
-    def _promise(self) -> asyncio.Future[None]:
-        promise: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    def _promise(self, answer: A) -> asyncio.Future[A]:
+        promise: asyncio.Future[A] = asyncio.get_running_loop().create_future()
         promise.add_done_callback(_retrieve)
-        self._group.answers.append(promise)
+        self._group.answers.append((promise, answer))
         self._wake.set()
         return promise
 
@@ -135,6 +136,7 @@ class Recorder:
         group, self._group = self._group, _Group()
         self._wake.clear()
         if not group.records:
+            group.answer(None)
             return
         self._in_flight = group.fixes
         try:
@@ -150,7 +152,7 @@ class Recorder:
             self._in_flight = 0
 
 
-def _retrieve(promise: asyncio.Future[None]) -> None:
+def _retrieve(promise: asyncio.Future[Any]) -> None:
     """A phone may have gone before its answer: its failure is nobody's error."""
     if not promise.cancelled():
         promise.exception()

@@ -1,0 +1,31 @@
+"""The SQL of the location feature: short numbers to people, and back."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from domain.db.tables import users
+
+
+class Person(NamedTuple):
+    """A rider as others may know them."""
+
+    rider: int
+    user_id: UUID
+    name: str
+
+
+async def rider_of(connection: AsyncConnection, user_id: UUID) -> int | None:
+    """The short number of an account, None when there is no such account."""
+    found: int | None = await connection.scalar(select(users.c.rider).where(users.c.id == user_id))
+    return found
+
+
+async def people(connection: AsyncConnection, riders: Sequence[int]) -> list[Person]:
+    """Who the riders with these numbers are; numbers that are nobody's are left out."""
+    query = select(users.c.rider, users.c.id, users.c.username, users.c.full_name).where(users.c.rider.in_(riders))
+    rows = (await connection.execute(query)).all()
+    return [Person(row.rider, row.id, row.full_name or row.username) for row in rows]

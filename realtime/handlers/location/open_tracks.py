@@ -1,0 +1,85 @@
+"""Tracks that phones have open on this node: whose they are, and what has been seen of them.
+
+A bounded number is remembered after a phone has gone, so that a phone that comes back here is judged as before. On a
+node that does not know a track, the newest stored fix tells what is late.
+"""
+
+from collections import OrderedDict
+from typing import NamedTuple, Protocol
+from uuid import UUID
+
+from geo.filters import LiveFilter
+
+from domain.kit.errors import Unavailable
+from domain.tracks.ownership import Claim
+from geo.fix import Fix, Flag
+
+AHEAD_TOLERANCE_MS = 120_000
+"""A phone's clock this far ahead is flagged (not refused), and does not make what follows late."""
+REMEMBERED_TRACKS = 20_000
+
+
+class Judged(NamedTuple):
+    """What is thought of a fix while it is live; the final flags are computed over the whole track."""
+
+    flags: Flag
+    moves_the_dot: bool
+
+
+class OpenTrack:
+    """One track on this node."""
+
+    def __init__(self, track_id: UUID, claim: Claim, newest_ms: int | None = None) -> None:
+        self.track_id = track_id
+        self.month = claim.month
+        self.stopped = False
+        self._filter = LiveFilter()
+        self._newest_ms = newest_ms
+
+    def judge(self, fix: Fix, now_ms: int) -> Judged:
+        """The provisional flags of a fix, and whether it is the newest and believable one."""
+        newest = self._newest_ms
+        late = newest is not None and fix.timestamp <= min(newest, now_ms + AHEAD_TOLERANCE_MS)
+        ahead = Flag.AHEAD if fix.timestamp > now_ms + AHEAD_TOLERANCE_MS else Flag(0)
+        if late:
+            return Judged(ahead, moves_the_dot=False)
+        self._newest_ms = fix.timestamp
+        flags = self._filter.judge(fix)
+        return Judged(flags | ahead, moves_the_dot=not flags and not self.stopped)
+
+
+class StoredTracks(Protocol):
+    """What Postgres knows of the fixes of a track."""
+
+    async def newest_fix_ms(self, track_id: UUID) -> int | None:
+        """The time of the track's newest stored fix, in epoch milliseconds, or None. Raises Unavailable."""
+        ...
+
+
+class OpenTracks:
+    """The tracks of this node, the least recently opened forgotten first."""
+
+    def __init__(self, stored: StoredTracks) -> None:
+        self._stored = stored
+        self._tracks: OrderedDict[UUID, OpenTrack] = OrderedDict()
+
+    def adopt(self, track_id: UUID, claim: Claim) -> OpenTrack:
+        """The track, as it is known here, or fresh."""
+        return self._tracks.get(track_id) or self._remember(OpenTrack(track_id, claim))
+
+    async def reopen(self, track_id: UUID, claim: Claim) -> OpenTrack:
+        """A track that began on another node, or long ago."""
+        track = self._tracks.get(track_id)
+        if track is not None:
+            return track
+        try:
+            newest_ms = await self._stored.newest_fix_ms(track_id)
+        except Unavailable:
+            newest_ms = None
+        return self._remember(OpenTrack(track_id, claim, newest_ms))
+
+    def _remember(self, track: OpenTrack) -> OpenTrack:
+        self._tracks[track.track_id] = track
+        while len(self._tracks) > REMEMBERED_TRACKS:
+            self._tracks.popitem(last=False)
+        return track

@@ -1,0 +1,76 @@
+"""Sharing: choose who sees a rider, and see to it that every node goes by the choice at once."""
+
+from uuid import UUID
+
+import structlog
+
+from domain.kit.errors import Unavailable
+from domain.kit.tasks import TaskOwner
+from domain.location.policies import Policies
+from domain.location.service import RiderDirectory
+from domain.sharing.ports import PolicyPort
+from domain.sharing.service import SharingService
+from realtime.gateway.client import Client
+from realtime.gateway.contracts import handles
+from realtime.gateway.events.location import SHARING_SET, SharingIs, SharingSet
+from realtime.handlers.location.dots import Dots
+
+_log = structlog.get_logger(__name__)
+
+
+class SharingHandlers:
+    """Handler of `sharing:set`."""
+
+    def __init__(self, sharing: SharingService) -> None:
+        self._sharing = sharing
+
+    @handles(SHARING_SET)
+    async def set_sharing(self, client: Client, payload: SharingSet) -> SharingIs:
+        """Keep the choice; when this is answered it is committed, and the nodes have been told."""
+        chosen = await self._sharing.set(client.identity.user_id, payload.audience, payload.expires_at)
+        return SharingIs(chosen.audience, chosen.expires_at_ms)
+
+
+class PolicyKeeper:
+    """Implements the domain's PolicyPort: takes a dot off the map at once, then tells the nodes to look again."""
+
+    def __init__(self, announce: PolicyPort, policies: Policies, directory: RiderDirectory, dots: Dots) -> None:
+        self._announce = announce
+        self._policies = policies
+        self._directory = directory
+        self._dots = dots
+
+    async def policy_changed(self, user_id: UUID) -> None:
+        """The rider's dot is withdrawn wherever it is, and comes back under the new policy with the next fix."""
+        await self._policies.find(user_id)  # keeps the new policy for times without Postgres
+        rider = await self._directory.rider_of(user_id)
+        if rider is not None and self._dots.get(rider) is None:
+            # Before the announcement: a node that rides with this phone takes the dot back when it hears of it.
+            await self._dots.withdraw(rider)
+        await self._announce.policy_changed(user_id)
+
+
+class PolicyFollower:
+    """Hears of changed policies and brings this node's dots in line."""
+
+    def __init__(self, dots: Dots, tasks: TaskOwner) -> None:
+        self._dots = dots
+        self._tasks = tasks
+
+    def policy_changed(self, user_id: UUID) -> None:
+        """Hide the rider's dot here at once, then show it under the policy as it is now."""
+        for dot in self._dots.of_user(user_id):
+            dot.policy = None
+            self._dots.refresh(dot)
+            self._tasks.start(self._dots.take(dot), name="take")
+
+    async def review(self) -> None:
+        """Look again where a policy is not known, a generation is provisional, or the audience has just expired."""
+        for dot in self._dots:
+            try:
+                if dot.provisional or dot.policy is None:
+                    await self._dots.take(dot)
+                else:
+                    self._dots.refresh(dot)
+            except Unavailable:
+                _log.info("policy_review_waits", rider=dot.rider)

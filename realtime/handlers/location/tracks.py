@@ -1,0 +1,221 @@
+"""Tracks as phones record them: start, fixes one by one or in batches, stop. Every ack means that it is on disk.
+
+A fix that comes first is shown; one that is older than the newest of its track repairs history and nothing else. A fix
+that cannot be used is refused with its field, and its number is noted, so that nobody waits for it.
+"""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from domain.kit.clock import Clock
+from domain.kit.errors import Code, Invalid, TooLarge
+from domain.tracks.entries import Fixes, FixRow, Rejected, Started, Stopped
+from domain.tracks.ownership import Ownership
+from domain.tracks.recorder import Recorder
+from geo.fix import EARLIEST_MS, FURTHEST_AHEAD_MS, Fix, fault_of
+from realtime.gateway.client import Client
+from realtime.gateway.contracts import handles
+from realtime.gateway.events.location import (
+    LOCATION_BATCH,
+    LOCATION_UPDATE,
+    MOST_BATCH_FIXES,
+    TRACK_START,
+    TRACK_STOP,
+    BatchAccepted,
+    LocationBatch,
+    LocationUpdate,
+    RejectedFix,
+    TrackStart,
+    TrackStarted,
+    TrackStop,
+)
+from realtime.handlers.location.dots import Dot, Dots
+from realtime.handlers.location.open_tracks import OpenTrack, OpenTracks
+from realtime.handlers.location.rates import Rates
+
+
+class Riding:
+    """What one socket has open: its tracks, and the dot that they move."""
+
+    def __init__(self) -> None:
+        self.tracks: dict[UUID, OpenTrack] = {}
+        self.dot: Dot | None = None
+        self.shown: UUID | None = None
+        """The track that moves the dot: the one that was opened last."""
+
+
+class TrackHandlers:
+    """Handlers of `track:*` and `location:*`."""
+
+    def __init__(
+        self, ownership: Ownership, recorder: Recorder, tracks: OpenTracks, dots: Dots, rates: Rates, clock: Clock
+    ) -> None:
+        self._ownership = ownership
+        self._recorder = recorder
+        self._tracks = tracks
+        self._dots = dots
+        self._rates = rates
+        self._clock = clock
+
+    def on_connect(self, client: Client) -> None:
+        """A socket that may begin to ride."""
+        client.attach(Riding())
+
+    def on_disconnect(self, client: Client) -> None:
+        """The socket has gone; its dot stays until its age ends it."""
+        riding = client.get(Riding)
+        if riding is not None and riding.dot is not None:
+            self._rates.forget(client)
+            self._dots.depart(client.identity.rider)
+
+    @handles(TRACK_START)
+    async def start(self, client: Client, payload: TrackStart) -> "asyncio.Future[TrackStarted]":
+        """Claim the id, make the dot this node's, and record the start."""
+        now_ms = self._clock.epoch_ms()
+        if not EARLIEST_MS <= payload.started_at <= now_ms + FURTHEST_AHEAD_MS:
+            raise Invalid("must be in milliseconds since 1970 UTC, at most a day ahead", field="started_at")
+        identity = client.identity
+        claim = await self._ownership.claim(payload.track_id, identity.user_id, now_ms)
+        track = self._tracks.adopt(payload.track_id, claim)
+        await self._show(client, track)
+        started = Started(
+            track.track_id,
+            identity.user_id,
+            track.month,
+            now_ms,
+            payload.started_at,
+            payload.motorcycle_id,
+            payload.ride_id,
+        )
+        answer = TrackStarted(rider=identity.rider, send_interval_ms=self._rates.of(client))
+        return self._recorder.record(started, answer)
+
+    @handles(LOCATION_UPDATE)
+    def update(self, client: Client, payload: LocationUpdate) -> "asyncio.Future[None] | Coroutine[Any, Any, Any]":
+        """Record one fix, and show it when it is the newest."""
+        riding = client.require(Riding)
+        track = riding.tracks.get(payload.track_id)
+        if track is None or (riding.shown is None and not track.stopped):
+            return self._open_and_update(client, payload)
+        return self._accept(client, riding, track, payload.fix)
+
+    async def _open_and_update(self, client: Client, payload: LocationUpdate) -> "asyncio.Future[None]":
+        riding = client.require(Riding)
+        track = await self._find(client, payload.track_id)
+        if not track.stopped:
+            await self._show(client, track)
+        return self._accept(client, riding, track, payload.fix)
+
+    def _accept(self, client: Client, riding: Riding, track: OpenTrack, fix: Fix) -> "asyncio.Future[None]":
+        now_ms = self._clock.epoch_ms()
+        fault = fault_of(fix, now_ms)
+        if fault is not None:
+            if fault.field != "seq":
+                self._note_rejected(client, track, [(fix.seq, Code.INVALID)], now_ms)
+            raise Invalid(fault.message, field=f"fix.{fault.field}")
+        judged = track.judge(fix, now_ms)
+        rows = [_row(fix, judged.flags)]
+        kept = self._recorder.record_rows(
+            Fixes(track.track_id, client.identity.user_id, track.month, now_ms, rows), None
+        )
+        if judged.moves_the_dot and riding.dot is not None and riding.shown == track.track_id:
+            self._dots.show(riding.dot, fix)
+        return kept
+
+    @handles(LOCATION_BATCH)
+    async def batch(self, client: Client, payload: LocationBatch) -> "asyncio.Future[BatchAccepted]":
+        """Record fixes of any age; those that cannot be used are named, the others are kept."""
+        if len(payload.fixes) > MOST_BATCH_FIXES:
+            raise TooLarge(f"at most {MOST_BATCH_FIXES} fixes go into one batch; send more of them", field="fixes")
+        track = await self._find(client, payload.track_id)
+        now_ms = self._clock.epoch_ms()
+        rows: list[FixRow] = []
+        rejected: list[RejectedFix] = []
+        for raw in payload.fixes:
+            fix = _read_fix(raw, now_ms)
+            if isinstance(fix, RejectedFix):
+                rejected.append(fix)
+            else:
+                rows.append(_row(fix, 0))
+        numbers = [(one.seq, Code.INVALID) for one in rejected if one.seq is not None]
+        if numbers:
+            self._note_rejected(client, track, numbers, now_ms)
+        answer = BatchAccepted(accepted=len(rows), rejected=rejected)
+        return self._recorder.record_rows(
+            Fixes(track.track_id, client.identity.user_id, track.month, now_ms, rows), answer
+        )
+
+    @handles(TRACK_STOP)
+    async def stop(self, client: Client, payload: TrackStop) -> "asyncio.Future[None]":
+        """Record that the track ends, and take the dot off the map."""
+        for first, last in payload.lost:
+            if not first <= last <= payload.last_seq:
+                raise Invalid("each range is [first, last], in order, up to last_seq", field="lost")
+        track = await self._find(client, payload.track_id)
+        track.stopped = True
+        riding = client.require(Riding)
+        if riding.dot is not None and riding.shown == track.track_id:
+            self._dots.hide(riding.dot)
+            riding.shown = None
+        now_ms = self._clock.epoch_ms()
+        stopped = Stopped(track.track_id, client.identity.user_id, track.month, now_ms, payload.last_seq, payload.lost)
+        return self._recorder.record(stopped, None)
+
+    async def _find(self, client: Client, track_id: UUID) -> OpenTrack:
+        riding = client.require(Riding)
+        track = riding.tracks.get(track_id)
+        if track is None:
+            claim = await self._ownership.find(track_id, client.identity.user_id)
+            track = await self._tracks.reopen(track_id, claim)
+            riding.tracks[track_id] = track
+        return track
+
+    async def _show(self, client: Client, track: OpenTrack) -> None:
+        riding = client.require(Riding)
+        riding.tracks[track.track_id] = track
+        if riding.dot is None:
+            riding.dot = self._dots.arrive(client.identity.rider, client.identity.user_id)
+            self._rates.follow(client, riding.dot)
+        await self._dots.take(riding.dot)
+        riding.shown = track.track_id
+
+    def _note_rejected(self, client: Client, track: OpenTrack, numbers: list[tuple[int, str]], now_ms: int) -> None:
+        self._recorder.note(Rejected(track.track_id, client.identity.user_id, track.month, now_ms, numbers))
+
+
+def _row(fix: Fix, flags: int) -> FixRow:
+    return (
+        fix.seq,
+        fix.timestamp,
+        fix.latitude,
+        fix.longitude,
+        fix.altitude,
+        fix.accuracy,
+        fix.speed,
+        fix.heading,
+        fix.lean,
+        fix.battery,
+        flags,
+    )
+
+
+def _read_fix(raw: object, now_ms: int) -> Fix | RejectedFix:
+    try:
+        fix = msgspec.convert(raw, Fix)
+    except msgspec.ValidationError as error:
+        message, _, path = str(error).partition(" - at `$.")
+        return RejectedFix(_seq_of(raw), Code.INVALID, path.rstrip("`") or "fix", message)
+    fault = fault_of(fix, now_ms)
+    if fault is None:
+        return fix
+    seq = None if fault.field == "seq" else fix.seq
+    return RejectedFix(seq, Code.INVALID, fault.field, fault.message)
+
+
+def _seq_of(raw: object) -> int | None:
+    seq = raw.get("seq") if isinstance(raw, dict) else None
+    return seq if type(seq) is int and 0 <= seq < 1 << 31 else None

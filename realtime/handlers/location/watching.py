@@ -1,0 +1,118 @@
+"""Watching: a box of the map, riders one may follow, and who the numbers in the frames are.
+
+Who may hear a topic is decided here, each time: anybody who is signed in hears the public cells, a rider's own topic is
+heard by accepted followers (until relationships exist: by the rider's own devices).
+"""
+
+from collections.abc import Collection
+from uuid import UUID
+
+from domain.kit.errors import Forbidden, Invalid, TooLarge
+from domain.location.rules import rider_channel
+from domain.location.service import RiderDirectory
+from geo import cells
+from geo.viewport import Bounds, cover
+from realtime.gateway.client import Client
+from realtime.gateway.contracts import handles
+from realtime.gateway.events.location import (
+    MAP_UNWATCH,
+    MAP_WATCH,
+    RIDERS_INFO,
+    RIDERS_UNWATCH,
+    RIDERS_WATCH,
+    MapUnwatch,
+    MapWatch,
+    MapWatched,
+    RiderInfo,
+    RidersInfo,
+    RidersKnown,
+    RidersUnwatch,
+    RidersWatch,
+)
+from realtime.hub.hub import Hub
+from realtime.hub.topics import cell_topic
+
+
+class Watching:
+    """The topics that one socket hears, by why it hears them."""
+
+    def __init__(self) -> None:
+        self.cells: frozenset[str] = frozenset()
+        self.riders: frozenset[str] = frozenset()
+
+
+class WatchHandlers:
+    """Handlers of `map:*` and `riders:*`."""
+
+    def __init__(self, hub: Hub, directory: RiderDirectory, *, most_cells: int) -> None:
+        self._hub = hub
+        self._directory = directory
+        self._most_cells = most_cells
+
+    def on_connect(self, client: Client) -> None:
+        """A socket that hears nothing yet."""
+        client.attach(Watching())
+
+    def on_disconnect(self, client: Client) -> None:
+        """The socket has gone."""
+        self._hub.drop(client)
+
+    @handles(MAP_WATCH)
+    async def watch_map(self, client: Client, payload: MapWatch) -> MapWatched:
+        """See the public riders in a box; a snapshot comes first. Replaces the box watched before."""
+        covered = cover(_bounds(payload.bounds), payload.zoom, self._most_cells)
+        if covered is None:
+            raise TooLarge("this box is too large to see single riders in; zoom in", field="bounds")
+        topics = frozenset(cell_topic(cell) for cell in covered.cells)
+        watching = client.require(Watching)
+        await self._hub.listen(client, topics - watching.cells)
+        if client.closed:
+            self._hub.drop(client)
+        self._hub.unlisten(client, watching.cells - topics)
+        watching.cells = topics
+        return MapWatched(covered.resolution, sorted(cells.name(cell) for cell in covered.cells))
+
+    @handles(MAP_UNWATCH)
+    def unwatch_map(self, client: Client, _payload: MapUnwatch) -> None:
+        """See the map no more."""
+        watching = client.require(Watching)
+        self._hub.unlisten(client, watching.cells)
+        watching.cells = frozenset()
+
+    @handles(RIDERS_WATCH)
+    async def watch_riders(self, client: Client, payload: RidersWatch) -> None:
+        """Follow riders wherever they are."""
+        topics = _topics_of(client, payload.user_ids)
+        watching = client.require(Watching)
+        await self._hub.listen(client, topics - watching.riders)
+        if client.closed:
+            self._hub.drop(client)
+        watching.riders |= topics
+
+    @handles(RIDERS_UNWATCH)
+    def unwatch_riders(self, client: Client, payload: RidersUnwatch) -> None:
+        """Follow these riders no more."""
+        topics = _topics_of(client, payload.user_ids)
+        watching = client.require(Watching)
+        self._hub.unlisten(client, topics & watching.riders)
+        watching.riders -= topics
+
+    @handles(RIDERS_INFO)
+    async def name_riders(self, client: Client, payload: RidersInfo) -> RidersKnown:
+        """Who the riders are that this socket can see."""
+        seen = [rider for rider in payload.riders if self._hub.sees(client, rider)]
+        people = await self._directory.people(seen) if seen else []
+        return RidersKnown([RiderInfo(person.rider, person.user_id, person.name) for person in people])
+
+
+def _topics_of(client: Client, user_ids: Collection[UUID]) -> frozenset[str]:
+    if any(user_id != client.identity.user_id for user_id in user_ids):
+        raise Forbidden("only riders who accepted you as a follower can be watched", field="user_ids")
+    return frozenset((rider_channel(client.identity.rider),)) if user_ids else frozenset()
+
+
+def _bounds(box: tuple[float, float, float, float]) -> Bounds:
+    try:
+        return Bounds(*box)
+    except ValueError as error:
+        raise Invalid(str(error), field="bounds") from error

@@ -1,0 +1,155 @@
+"""The group commit: one append a tick, answers in order, bounded memory, and no ack without the disk."""
+
+import asyncio
+from collections.abc import Sequence
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.kit.clock import ManualClock
+from domain.kit.errors import Unavailable
+from domain.tracks.entries import Fixes, FixRow, Record, Rejected, Stopped, decode_records
+from domain.tracks.recorder import ENTRY_FIXES, Recorder
+from tests.support import eventually
+
+RIDER = UUID(int=1)
+TICK = 0.2
+
+
+class MemoryLog:
+    """A track log that keeps entries in a list, or refuses."""
+
+    def __init__(self) -> None:
+        self.appends: list[list[bytes]] = []
+        self.refuses = False
+
+    async def append(self, entries: Sequence[bytes]) -> None:
+        await asyncio.sleep(0)
+        if self.refuses:
+            raise Unavailable("Redis did not answer", retry_after_ms=1000)
+        self.appends.append(list(entries))
+
+    async def claim_track(self, track_id: UUID, claim: bytes) -> bytes:
+        return claim
+
+    async def read_claim(self, track_id: UUID) -> bytes | None:
+        return None
+
+    @property
+    def records(self) -> list[Record]:
+        return [record for append in self.appends for entry in append for record in decode_records(entry)]
+
+
+def row(seq: int) -> FixRow:
+    return (seq, 1_700_000_000_000 + seq, 45.0, 9.0, None, None, None, None, None, None, 0)
+
+
+def fixes(*seqs: int, track: int = 7) -> Fixes:
+    return Fixes(UUID(int=track), RIDER, 202611, 1, [row(seq) for seq in seqs])
+
+
+def recorder_on(log: MemoryLog, clock: ManualClock, limit: int = 10_000) -> Recorder:
+    return Recorder(log, clock, tick_seconds=TICK, pending_limit=limit)
+
+
+async def test_what_a_tick_brings_goes_out_in_one_append_and_is_answered_in_order() -> None:
+    log, clock = MemoryLog(), ManualClock()
+    recorder = recorder_on(log, clock)
+    running = asyncio.create_task(recorder.run())
+    answered: list[int] = []
+    for seq in range(100):
+        recorder.record_rows(fixes(seq), seq).add_done_callback(lambda done: answered.append(done.result()))
+    await eventually(lambda: clock.sleepers == 1)
+    assert answered == []
+    await clock.turn(TICK)
+    await eventually(lambda: len(answered) == 100)
+    assert answered == list(range(100))
+    assert len(log.appends) == 1
+    running.cancel()
+
+
+async def test_a_refused_append_answers_unavailable_and_the_next_tick_works_again() -> None:
+    log, clock = MemoryLog(), ManualClock()
+    recorder = recorder_on(log, clock)
+    log.refuses = True
+    lost = recorder.record_rows(fixes(1), None)
+    await recorder.commit()
+    with pytest.raises(Unavailable) as refusal:
+        await lost
+    assert refusal.value.retry_after_ms == 1000
+    log.refuses = False
+    kept = recorder.record_rows(fixes(1), "kept")
+    await recorder.commit()
+    assert await kept == "kept"
+    assert recorder.pending == 0
+
+
+async def test_beyond_the_limit_new_fixes_are_refused_at_once() -> None:
+    recorder = recorder_on(MemoryLog(), ManualClock(), limit=10)
+    recorder.record_rows(fixes(*range(10)), None)
+    with pytest.raises(Unavailable):
+        recorder.record_rows(fixes(10), None)
+    recorder.note(Rejected(UUID(int=7), RIDER, 202611, 1, [(11, "invalid")]))
+    assert recorder.pending == 10
+
+
+async def test_a_batch_without_a_usable_fix_is_answered() -> None:
+    recorder = recorder_on(MemoryLog(), ManualClock())
+    answer = recorder.record_rows(fixes(), "nothing to keep")
+    await recorder.commit()
+    assert await answer == "nothing to keep"
+
+
+async def test_stopping_commits_what_was_accepted() -> None:
+    log = MemoryLog()
+    recorder = recorder_on(log, ManualClock())
+    running = asyncio.create_task(recorder.run())
+    kept = recorder.record_rows(fixes(1), "kept")
+    await asyncio.sleep(0)
+    running.cancel()
+    assert await kept == "kept"
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.tuples(st.just("fixes"), st.integers(1, 3), st.integers(1, 700)),
+            st.tuples(st.just("stop"), st.integers(1, 3), st.just(0)),
+        ),
+        max_size=30,
+    )
+)
+def test_records_of_one_track_keep_their_order_and_no_entry_is_large(steps: list[tuple[str, int, int]]) -> None:
+    log = MemoryLog()
+
+    async def accept() -> None:
+        recorder = recorder_on(log, ManualClock(), limit=100_000)
+        next_seq = dict.fromkeys((1, 2, 3), 0)
+        for kind, track, count in steps:
+            if kind == "fixes":
+                seqs = range(next_seq[track], next_seq[track] + count)
+                next_seq[track] += count
+                recorder.record_rows(fixes(*seqs, track=track), None)
+            else:
+                recorder.record(Stopped(UUID(int=track), RIDER, 202611, 1, next_seq[track] - 1), None)
+        await recorder.commit()
+
+    asyncio.run(accept())
+    for entries in log.appends:
+        for entry in entries:
+            weight = sum(len(one.rows) for one in decode_records(entry) if isinstance(one, Fixes))
+            assert weight <= ENTRY_FIXES
+    for track in (1, 2, 3):
+        seen = 0
+        for record in log.records:
+            if record.track_id != UUID(int=track):
+                continue
+            if isinstance(record, Fixes):
+                assert [one[0] for one in record.rows] == list(range(seen, seen + len(record.rows)))
+                seen += len(record.rows)
+            else:
+                assert isinstance(record, Stopped)
+                assert record.last_seq == seen - 1
+        assert seen == sum(count for kind, one, count in steps if kind == "fixes" and one == track)

@@ -1,0 +1,32 @@
+// The official Socket.IO client, driven line by line: JSON commands on standard input, JSON reports on standard output.
+//   {"do": "open",  "name": "anna", "url": "...", "options": {...}}    reports connect, connect_error, disconnect
+//   {"do": "emit",  "name": "anna", "event": "...", "payload": {...}, "id": 7}   reports {"ack": 7, "answer": {...}}
+//   {"do": "close", "name": "anna"}
+// Every event that a socket hears is reported as {"name": "anna", "event": "...", "args": [...], "at": <ms>}.
+import { createInterface } from "node:readline";
+import { io } from "socket.io-client";
+
+const sockets = new Map();
+const report = (line) => process.stdout.write(JSON.stringify({ ...line, at: Date.now() }) + "\n");
+
+function open({ name, url, options }) {
+  const socket = io(url, { forceNew: true, ...options });
+  sockets.set(name, socket);
+  socket.on("connect", () => report({ name, event: "connect", args: [socket.id, socket.io.engine.transport.name] }));
+  socket.on("connect_error", (error) => report({ name, event: "connect_error", args: [error.message, error.data ?? null] }));
+  socket.on("disconnect", (reason) => report({ name, event: "disconnect", args: [reason] }));
+  socket.onAny((event, ...args) => report({ name, event, args }));
+}
+
+const commands = {
+  open,
+  emit: ({ name, event, payload, id }) =>
+    sockets.get(name).emit(event, payload, (answer) => report({ name, ack: id, answer })),
+  close: ({ name }) => sockets.get(name).disconnect(),
+};
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const command = JSON.parse(line);
+  commands[command.do](command);
+}
+process.exit(0);
