@@ -105,6 +105,7 @@ sharing = Table(
     Column("version", BigInteger, nullable=False),
     Column("updated_at", _MOMENT, nullable=False),
     CheckConstraint("audience IN ('public', 'followers', 'groups', 'ride', 'nobody')", name="sharing_audience_known"),
+    Index("sharing_changed", "updated_at"),
 )
 """Who may see a rider; without a row it is the default of `domain.sharing.rules`."""
 

@@ -1,6 +1,7 @@
-"""The use cases of the location feature that ask Postgres: who a number is, and whose number it is."""
+"""The use cases of the location feature that ask Postgres: who a number is and whose it is, whose policy changed."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -25,3 +26,8 @@ class RiderDirectory:
         """Who the riders with these numbers are."""
         async with unavailable_when_down(), self._engine.connect() as connection:
             return await store.people(connection, riders)
+
+    async def policies_changed_since(self, moment: datetime) -> list[tuple[UUID, int]]:
+        """The riders whose sharing or zones changed at or after this moment, with the version of the change."""
+        async with unavailable_when_down(), self._engine.connect() as connection:
+            return await store.policies_changed_since(connection, moment)

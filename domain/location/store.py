@@ -1,13 +1,14 @@
-"""The SQL of the location feature: short numbers to people, and back."""
+"""The SQL of the location feature: short numbers to people and back, and whose policy has changed."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domain.db.tables import users
+from domain.db.tables import sharing, users
 
 
 class Person(NamedTuple):
@@ -29,3 +30,9 @@ async def people(connection: AsyncConnection, riders: Sequence[int]) -> list[Per
     query = select(users.c.rider, users.c.id, users.c.username, users.c.full_name).where(users.c.rider.in_(riders))
     rows = (await connection.execute(query)).all()
     return [Person(row.rider, row.id, row.full_name or row.username) for row in rows]
+
+
+async def policies_changed_since(connection: AsyncConnection, moment: datetime) -> list[tuple[UUID, int]]:
+    """The riders whose sharing or zones changed at or after this moment, with the version of the change."""
+    query = select(sharing.c.user_id, sharing.c.version).where(sharing.c.updated_at >= moment)
+    return [(row.user_id, row.version) for row in (await connection.execute(query)).all()]

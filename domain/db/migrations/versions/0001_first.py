@@ -69,6 +69,7 @@ CREATE TABLE sharing (
     version         bigint NOT NULL,
     updated_at      timestamptz NOT NULL
 );
+CREATE INDEX sharing_changed ON sharing (updated_at);
 """
 
 _RECORDED = """
