@@ -1,0 +1,54 @@
+"""The REST application: routes, errors and limits put together. The server mounts it; nobody else needs to.
+
+Promises that every answer that is not a success is a problem (RFC 9457), and that `/openapi.json` says so.
+"""
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from prometheus_client import CollectorRegistry
+from starlette.exceptions import HTTPException
+
+from domain.kit.errors import Problem
+from rest import auth, sharing, users, zones
+from rest.envelope import Envelope, RestMetrics
+from rest.problems import PROBLEM_SCHEMA, on_http_exception, on_invalid_request, on_problem
+from rest.services import RestServices
+
+BODY_BYTES = 1024 * 1024
+"""The largest body that is read."""
+
+
+class RestApp(FastAPI):
+    """FastAPI with the problem schema in its document."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document, made once."""
+        if not self.openapi_schema:
+            document = super().openapi()
+            document.setdefault("components", {}).setdefault("schemas", {})["Problem"] = PROBLEM_SCHEMA
+        return super().openapi()
+
+
+def create_rest(
+    services: RestServices, registry: CollectorRegistry, *, version: str = "0.1.0", body_bytes: int = BODY_BYTES
+) -> FastAPI:
+    """The application with all routes under `/v1`; its metrics go to the registry."""
+    app = RestApp(
+        title="ThrottleCove",
+        version=version,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        exception_handlers={
+            Problem: on_problem,
+            HTTPException: on_http_exception,
+            RequestValidationError: on_invalid_request,
+        },
+    )
+    app.state.services = services
+    app.add_middleware(Envelope, metrics=RestMetrics(registry), body_bytes=body_bytes)
+    for feature in (auth, users, zones, sharing):
+        app.include_router(feature.router)
+    return app

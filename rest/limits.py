@@ -1,0 +1,114 @@
+"""How often REST may be asked: moving windows in Redis, shared by all nodes; in this process while Redis is away.
+
+Promises never to refuse or delay a request because Redis is away: after a failure it is left alone for some seconds.
+"""
+
+import math
+import time
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import structlog
+from limits import RateLimitItem, RateLimitItemPerSecond
+from limits.aio.storage import MemoryStorage, RedisStorage
+from limits.aio.strategies import MovingWindowRateLimiter
+from limits.errors import StorageError
+from redis.asyncio.connection import ConnectionPool
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from starlette.requests import Request
+
+from domain.kit.clock import Clock
+from domain.kit.errors import RateLimited
+
+_log = structlog.get_logger(__name__)
+
+_REDIS_TIMEOUT_SECONDS = 0.25
+_LEAVE_REDIS_ALONE_SECONDS = 5.0
+
+
+class Tier(StrEnum):
+    """Who is counted: sign-ins of an account, everybody at an address, or a signed-in user."""
+
+    AUTH = "auth"
+    PUBLIC = "public"
+    SIGNED_IN = "signed_in"
+
+
+@dataclass(frozen=True)
+class LimitOptions:
+    """Requests per window of each tier; `auth` is counted per minute, the others per `window_seconds`."""
+
+    auth_per_minute: int = 5
+    public_per_window: int = 100
+    signed_in_per_window: int = 1000
+    window_seconds: int = 900
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """Whether a request may pass, how many there are in a window, how many are left, and seconds until one more is."""
+
+    allowed: bool
+    limit: int
+    remaining: int
+    reset_seconds: int
+
+
+class RateLimits:
+    """Counts requests. `close` it at the end."""
+
+    def __init__(self, redis_url: str, clock: Clock, options: LimitOptions) -> None:
+        self._clock = clock
+        self._items: dict[Tier, RateLimitItem] = {
+            Tier.AUTH: RateLimitItemPerSecond(options.auth_per_minute, 60, namespace="auth"),
+            Tier.PUBLIC: RateLimitItemPerSecond(options.public_per_window, options.window_seconds, "public"),
+            Tier.SIGNED_IN: RateLimitItemPerSecond(options.signed_in_per_window, options.window_seconds, "signed_in"),
+        }
+        self._pool: ConnectionPool = ConnectionPool.from_url(
+            redis_url,
+            socket_timeout=_REDIS_TIMEOUT_SECONDS,
+            socket_connect_timeout=_REDIS_TIMEOUT_SECONDS,
+            retry=Retry(NoBackoff(), 0),
+        )
+        client: dict[str, Any] = {"connection_pool": self._pool}  # typed by the library as numbers and text only
+        storage = RedisStorage(redis_url, wrap_exceptions=True, implementation="redispy", key_prefix="limits", **client)
+        self._shared = MovingWindowRateLimiter(storage)
+        self._alone = MovingWindowRateLimiter(MemoryStorage())
+        self._redis_away_until = -math.inf
+
+    async def hit(self, tier: Tier, *key: str) -> Allowance:
+        """Count one request of this key."""
+        if self._clock.monotonic() >= self._redis_away_until:
+            try:
+                return await self._hit(self._shared, tier, key)
+            except StorageError as error:
+                self._redis_away_until = self._clock.monotonic() + _LEAVE_REDIS_ALONE_SECONDS
+                _log.warning("rate_limits_local", error=type(error.storage_error).__name__)
+        return await self._hit(self._alone, tier, key)
+
+    async def _hit(self, limiter: MovingWindowRateLimiter, tier: Tier, key: tuple[str, ...]) -> Allowance:
+        item = self._items[tier]
+        allowed = await limiter.hit(item, *key)
+        stats = await limiter.get_window_stats(item, *key)
+        reset = max(1, math.ceil(stats.reset_time - time.time()))  # the library's windows follow the system's clock
+        return Allowance(allowed, item.amount, max(0, stats.remaining), reset)
+
+    async def close(self) -> None:
+        """Close the connections to Redis."""
+        await self._pool.aclose()
+
+
+async def spend(request: Request, limits: RateLimits, tier: Tier, *key: str) -> None:
+    """Count this request and say in the answer's headers what is left. Raises RateLimited."""
+    allowance = await limits.hit(tier, *key)
+    request.state.headers.update(
+        {
+            "RateLimit-Limit": str(allowance.limit),
+            "RateLimit-Remaining": str(allowance.remaining),
+            "RateLimit-Reset": str(allowance.reset_seconds),
+        }
+    )
+    if not allowance.allowed:
+        raise RateLimited("too many requests; wait before the next", retry_after_ms=allowance.reset_seconds * 1000)
