@@ -1,34 +1,41 @@
 """Which handler answers which event: collected once at start from the objects that carry `@handles` methods."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from realtime.gateway.client import Client
-from realtime.gateway.contracts import CONTRACT_ATTRIBUTE, Contract, Result
+from realtime.gateway.contracts import CONTRACT_ATTRIBUTE, Contract, Limit, Result
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A contract and the bound method that handles it."""
+    """A contract, the bound method that handles it, and the limit in force."""
 
     contract: Contract[Any]
     handle: Callable[[Client, Any], Result]
+    limit: Limit
 
 
 class Registry:
-    """Routes by event name. Two handlers for one event stop the start."""
+    """Routes by event name. `limits` replace those of the contracts.
 
-    def __init__(self, handlers: Iterable[object]) -> None:
+    Raises ValueError when two handlers claim an event, or a limit is for an event that nobody handles.
+    """
+
+    def __init__(self, handlers: Iterable[object], limits: Mapping[str, Limit] | None = None) -> None:
         self._routes: dict[str, Route] = {}
+        self._limits = dict(limits or {})
         for handler in handlers:
             self._collect(handler)
+        if unknown := self._limits.keys() - self._routes.keys():
+            raise ValueError(f"limits for events that nobody handles: {', '.join(sorted(unknown))}")
 
     def _collect(self, handler: object) -> None:
         for name in dir(type(handler)):
             contract = getattr(getattr(type(handler), name), CONTRACT_ATTRIBUTE, None)
             if isinstance(contract, Contract):
-                self._add(Route(contract, getattr(handler, name)))
+                self._add(Route(contract, getattr(handler, name), self._limits.get(contract.name, contract.limit)))
 
     def _add(self, route: Route) -> None:
         if route.contract.name in self._routes:

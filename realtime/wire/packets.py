@@ -14,20 +14,29 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Packet:
-    """One Socket.IO packet in the form in which it is written: the same object goes to any number of sockets."""
+    """One Engine.IO text packet, as the WebSocket frame in which it is written: one object for any number of sockets.
 
-    __slots__ = ("frame", "text")
+    `text` is the Engine.IO type and the data, for example `42["name",{…}]`.
+    """
+
+    __slots__ = ("frame",)
 
     def __init__(self, text: str) -> None:
-        self.text = text
-        """The Engine.IO packet: its type (4), the Socket.IO type and header, and the JSON."""
         self.frame = text_frame(text.encode())
-        """The same as one unmasked WebSocket text frame."""
 
     @property
     def size(self) -> int:
         """Bytes on the wire."""
         return len(self.frame)
+
+    @property
+    def text(self) -> str:
+        """The packet without its frame."""
+        length = self.frame[1]
+        return self.frame[_HEADER_BYTES.get(length, 2) :].decode()
+
+
+_HEADER_BYTES = {126: 4, 127: 10}
 
 
 def text_frame(data: bytes) -> bytes:
@@ -38,6 +47,11 @@ def text_frame(data: bytes) -> bytes:
     if length < 1 << 16:
         return b"\x81\x7e" + length.to_bytes(2, "big") + data
     return b"\x81\x7f" + length.to_bytes(8, "big") + data
+
+
+def encode_json(value: object) -> str:
+    """Compact JSON of anything msgspec knows."""
+    return _encode(value).decode()
 
 
 def encode_event(name: str, payload: object) -> Packet:

@@ -1,0 +1,36 @@
+"""Durations and bounds of the wire; every one has a default that suits production."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class WireOptions:
+    """Units are in the names."""
+
+    ping_interval_seconds: float = 25.0
+    ping_timeout_seconds: float = 20.0
+    connect_within_seconds: float = 10.0
+    """A socket without an admitted CONNECT is closed after this."""
+    close_within_seconds: float = 0.5
+    """What a peer gets to read the last bytes before its transport is cut."""
+    upgrade_within_seconds: float = 10.0
+    """From the first frame to the last of an upgrade from long-polling."""
+    event_bytes: int = 512 * 1024
+    """Larger events are refused with `too_large`; the connection stays."""
+    auth_bytes: int = 16 * 1024
+    frame_bytes: int = 1 << 20
+    """Larger frames, and larger bodies of long-polling requests, close the connection."""
+    queue_bytes: int = 1 << 20
+    """Unsent bytes at which a socket is closed and told to reconnect and resume."""
+    queue_packets: int = 4096
+    """Unsent packets at which the same happens."""
+    ahead_bytes: int = 16 * 1024
+    """Bytes given to the transport before it has written the earlier ones."""
+    sockets: int = 18_000
+    """Open at once on this node."""
+    sockets_per_address: int = 20
+    sockets_unauthenticated: int = 2_000
+    """Open at once without an admitted CONNECT."""
+    allowed_origins: Sequence[str] | None = None
+    """Origins of browsers that may connect; None is this server's own, `*` is any. Apps send no origin."""
