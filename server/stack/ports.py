@@ -56,7 +56,11 @@ class Refuser:
     def __init__(self, port: int) -> None:
         self._listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._listener.bind((HOST, port))
+        try:
+            self._listener.bind((HOST, port))
+        except OSError as error:
+            self._listener.close()
+            raise StackError(f"port {port} is taken by another program") from error
         self._listener.listen()
         self._thread = threading.Thread(target=self._refuse, name=f"refuse:{port}", daemon=True)
         self._thread.start()

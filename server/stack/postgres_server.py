@@ -30,9 +30,11 @@ SETTINGS: Mapping[str, str] = {
     "log_timezone": "UTC",
     "jit": "off",  # short statements only: compiling them costs more than running them
 }
-FORGETFUL: Mapping[str, str] = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+# A killed PostgreSQL still has every commit (the system's page cache survives it); a crashed machine may lose all.
+FORGETFUL: Mapping[str, str] = {"fsync": "off", "full_page_writes": "off"}
 _ORPHANS_WITHIN_SECONDS = 5
-_PSQL_SECONDS = 30
+_ANSWER_SECONDS = 2
+_WORK_SECONDS = 60
 
 
 class PostgresServer(PrivateServer):
@@ -76,7 +78,7 @@ class PostgresServer(PrivateServer):
         if self.pid is None:
             return False
         try:
-            answer = self._psql("SHOW data_directory", "postgres")
+            answer = self._psql("SHOW data_directory", "postgres", timeout_seconds=_ANSWER_SECONDS)
         except subprocess.TimeoutExpired:
             return False
         return answer.returncode == 0 and answer.stdout.strip() == str(self._cluster)
@@ -114,7 +116,7 @@ class PostgresServer(PrivateServer):
         options = {
             "listen_addresses": HOST,
             "port": str(self.port),
-            "unix_socket_directories": str(self._sockets),
+            "unix_socket_directories": str(self.sockets),
             "logging_collector": "off",
             **self._settings,
         }
@@ -131,8 +133,8 @@ class PostgresServer(PrivateServer):
             return
         self._end_orphans()
         self._pid_file.unlink(missing_ok=True)  # its pid may be somebody else's by now, and PostgreSQL would give up
-        if _is_own_directory(self._sockets):
-            shutil.rmtree(self._sockets, ignore_errors=True)
+        if _is_own_directory(self.sockets):
+            shutil.rmtree(self.sockets, ignore_errors=True)
 
     def _end_orphans(self) -> None:
         """Children of a killed postmaster end by themselves; while one is left, no new one starts."""
@@ -157,7 +159,8 @@ class PostgresServer(PrivateServer):
         return self.directory / "password"
 
     @property
-    def _sockets(self) -> Path:
+    def sockets(self) -> Path:
+        """The directory of its unix socket, which only its owner may enter."""
         # A socket's path may have some 100 bytes, so that a directory deep in a home directory will not do.
         digest = hashlib.sha256(str(self.directory).encode()).hexdigest()[:12]
         return Path("/tmp") / f"throttlecove-{digest}"  # noqa: S108 - ours alone: checked when it is made
@@ -192,22 +195,25 @@ class PostgresServer(PrivateServer):
             "--no-sync",
         ]
         trust = ["--auth-local=trust", "--auth-host=scram-sha-256"]
-        made = self._run([*identity.prefix, binaries["initdb"], "-D", str(unfinished), *options, *trust])
+        made = self._run([*identity.prefix, binaries["initdb"], "-D", str(unfinished), *options, *trust], _WORK_SECONDS)
         if made.returncode != 0:
             raise StackError(f"initdb could not make a cluster in {self.directory}: {made.stderr.strip()}")
         unfinished.rename(self._cluster)
 
     def _make_sockets(self, identity: run_as.RunAs) -> None:
-        self._sockets.mkdir(mode=0o700, exist_ok=True)
-        if not _is_own_directory(self._sockets):
-            raise StackError(f"{self._sockets} is in the way and belongs to somebody else; remove it")
-        identity.own(self._sockets)
+        self.sockets.mkdir(mode=0o700, exist_ok=True)
+        if not _is_own_directory(self.sockets):
+            raise StackError(f"{self.sockets} is in the way and belongs to somebody else; remove it")
+        identity.own(self.sockets)
 
-    def _psql(self, statement: str, database: str) -> subprocess.CompletedProcess[str]:
-        address = ["-h", str(self._sockets), "-p", str(self.port), "-U", USER, "-d", database]
-        return self._run([self._binaries()["psql"], "-XAqt", "-v", "ON_ERROR_STOP=1", *address, "-c", statement])
+    def _psql(
+        self, statement: str, database: str, timeout_seconds: float = _WORK_SECONDS
+    ) -> subprocess.CompletedProcess[str]:
+        address = ["-h", str(self.sockets), "-p", str(self.port), "-U", USER, "-d", database]
+        command = [self._binaries()["psql"], "-XAqt", "-v", "ON_ERROR_STOP=1", *address, "-c", statement]
+        return self._run(command, timeout_seconds)
 
-    def _run(self, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    def _run(self, command: Sequence[str], timeout_seconds: float) -> subprocess.CompletedProcess[str]:
         return subprocess.run(  # noqa: S603 - our own commands, no shell
             command,
             capture_output=True,
@@ -215,7 +221,7 @@ class PostgresServer(PrivateServer):
             check=False,
             cwd=self.directory,
             env=self._environment(),
-            timeout=_PSQL_SECONDS,
+            timeout=timeout_seconds,
         )
 
 

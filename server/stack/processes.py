@@ -18,6 +18,7 @@ _PROC = Path("/proc")
 _POLL_SECONDS = 0.005
 _STATE_FIELD = 0
 _PARENT_FIELD = 1
+_THREADS_FIELD = 17
 
 
 def spawn(
@@ -67,7 +68,7 @@ def is_alive(pid: int) -> bool:
         return False
     except PermissionError:
         return True
-    return _state(pid) not in {"Z", "X", ""}
+    return not _has_ended(pid)
 
 
 def runs(pid: int, marker: str) -> bool:
@@ -124,6 +125,17 @@ def wait_until(condition: Callable[[], bool], *, timeout_seconds: float) -> bool
             return False
         time.sleep(_POLL_SECONDS)
     return True
+
+
+def _has_ended(pid: int) -> bool:
+    """Whether nothing but an entry in the process table is left.
+
+    The first thread may have ended while others still hold the files and ports.
+    """
+    if not _PROC.is_dir():
+        return _state(pid) in {"Z", ""}
+    fields = _stat_fields(pid)
+    return not fields or (fields[_STATE_FIELD] in {"Z", "X"} and int(fields[_THREADS_FIELD]) <= 1)
 
 
 def _state(pid: int) -> str:

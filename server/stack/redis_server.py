@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import ClassVar
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from server.stack.errors import StackError
 from server.stack.ports import HOST
@@ -94,14 +96,21 @@ class RedisServer(PrivateServer):
         if pid is None:
             return False
         try:
-            with redis.Redis(
-                host=HOST, port=self.port, socket_timeout=_ANSWER_SECONDS, socket_connect_timeout=_ANSWER_SECONDS
-            ) as client:
+            with self._client() as client:
                 client.ping()  # refused while it still loads its data
                 about = client.info("server")
         except redis.RedisError:
             return False
         return isinstance(about, dict) and about.get("process_id") == pid
+
+    def _client(self) -> redis.Redis:
+        return redis.Redis(
+            port=self.port,
+            host=HOST,
+            socket_timeout=_ANSWER_SECONDS,
+            socket_connect_timeout=_ANSWER_SECONDS,
+            retry=Retry(NoBackoff(), 0),  # the callers ask again by themselves
+        )
 
     def _clean(self) -> None:
         if self.pid is None:

@@ -24,6 +24,7 @@ async def test_a_database_is_dropped_though_somebody_is_connected(databases: Dat
     with databases.empty() as url:
         connection = await asyncpg.connect(url)
     await eventually(connection.is_closed)
+    connection.terminate()
 
 
 @pytest.mark.parametrize("_turn", range(17))

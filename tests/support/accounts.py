@@ -1,0 +1,90 @@
+"""Accounts as tests need them: real services on a real database, a clock to turn, and ports that write down."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from argon2 import PasswordHasher
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from domain.accounts.passwords import Passwords
+from domain.accounts.service import AccountOptions, AccountService, Device, SignedIn
+from domain.accounts.tokens import TokenIssuer, TokenKeys, TokenVerifier
+from domain.db.engine import create_engine
+from domain.kit.clock import ManualClock
+from domain.kit.sealed import Sealer
+from domain.sharing.service import SharingService
+from domain.zones.service import ZoneService
+
+SECRET = "a secret of tests that is long enough"
+PASSWORD = "correct horse battery"
+PHONE = Device("phone-1", "192.0.2.7", "ThrottleCove/1.0")
+
+
+def quick_passwords() -> Passwords:
+    """Real argon2id with the least costs."""
+    return Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+
+
+@dataclass
+class Told:
+    """Both ports, writing down what they are told."""
+
+    revoked: list[tuple[UUID, int]] = field(default_factory=list)
+    changed: list[UUID] = field(default_factory=list)
+
+    async def session_revoked(self, session_id: UUID, expires_at_ms: int) -> None:
+        self.revoked.append((session_id, expires_at_ms))
+
+    async def policy_changed(self, user_id: UUID) -> None:
+        self.changed.append(user_id)
+
+
+@dataclass
+class World:
+    """The services of accounts, zones and sharing on one database."""
+
+    engine: AsyncEngine
+    clock: ManualClock
+    told: Told
+    sealer: Sealer
+    verifier: TokenVerifier
+    accounts: AccountService
+    zones: ZoneService
+    sharing: SharingService
+
+    async def rider(self, name: str = "ada", device: Device = PHONE) -> SignedIn:
+        """A new account, signed in."""
+        return await self.accounts.register(
+            username=name, email=f"{name}@example.org", password=PASSWORD, device=device
+        )
+
+
+@asynccontextmanager
+async def world(database_url: str, options: AccountOptions | None = None) -> AsyncIterator[World]:
+    """Services on this database, closed at the end."""
+    engine, clock, told = create_engine(database_url), ManualClock(), Told()
+    keys = TokenKeys("test", {"test": SECRET})
+    sealer = Sealer({"test": SECRET}, "test")
+    accounts = AccountService(
+        engine,
+        clock,
+        issuer=TokenIssuer(keys, clock, lifetime_seconds=900),
+        passwords=quick_passwords(),
+        revocations=told,
+        options=options,
+    )
+    try:
+        yield World(
+            engine,
+            clock,
+            told,
+            sealer,
+            TokenVerifier(keys, clock),
+            accounts,
+            ZoneService(engine, clock, sealer, told, displacement_secret=SECRET),
+            SharingService(engine, clock, sealer, told),
+        )
+    finally:
+        await engine.dispose()
