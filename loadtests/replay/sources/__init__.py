@@ -1,0 +1,1 @@
+"""Where tracks come from: GPX files, CSV files, and roads that are made up."""
