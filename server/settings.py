@@ -65,6 +65,10 @@ class Settings(BaseSettings):
     request_body_bytes: Positive = Field(1 << 20, description="Largest REST request body.")
     trusted_proxies: str = Field("127.0.0.1", description="Addresses whose X-Forwarded-For is believed.")
 
+    zone_secret: SecretStr = Field(
+        SecretStr(_DEVELOPMENT_SECRET), description="Decides how privacy zones are displaced; never change it."
+    )
+
     allowed_origins: Annotated[list[str], NoDecode] = Field(
         ["*"], description="Origins of browsers, separated by commas; `*` is any (tokens, not cookies, authorise)."
     )
@@ -95,7 +99,7 @@ class Settings(BaseSettings):
     redis_timeout_seconds: Seconds = Field(2, description="Silence of Redis that counts as gone.")
     bus_heartbeat_seconds: Seconds = Field(1, description="How often a node proves that it hears the bus.")
 
-    worker_batch_entries: Positive = Field(200, description="Stream entries stored in one transaction.")
+    worker_batch_bytes: Positive = Field(1_500_000, description="Encoded bytes stored in one transaction.")
     worker_claim_idle_seconds: Seconds = Field(10, description="Silence after which a worker's entries are taken over.")
     finish_after_seconds: Seconds = Field(24 * 3600, description="An open track without news is finished after this.")
     worker_metrics_port: int = Field(0, ge=0, le=65535, description="Port of the worker's /metrics; 0 is none.")

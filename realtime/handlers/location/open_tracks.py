@@ -8,10 +8,9 @@ from collections import OrderedDict
 from typing import NamedTuple, Protocol
 from uuid import UUID
 
-from geo.filters import LiveFilter
-
 from domain.kit.errors import Unavailable
 from domain.tracks.ownership import Claim
+from geo.filters import LiveFilter
 from geo.fix import Fix, Flag
 
 AHEAD_TOLERANCE_MS = 120_000

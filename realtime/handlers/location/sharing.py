@@ -2,9 +2,7 @@
 
 from uuid import UUID
 
-import structlog
-
-from domain.kit.errors import Unavailable
+from domain.kit.clock import Clock
 from domain.kit.tasks import TaskOwner
 from domain.location.policies import Policies
 from domain.location.service import RiderDirectory
@@ -15,7 +13,8 @@ from realtime.gateway.contracts import handles
 from realtime.gateway.events.location import SHARING_SET, SharingIs, SharingSet
 from realtime.handlers.location.dots import Dots
 
-_log = structlog.get_logger(__name__)
+REVIEW_SECONDS = 1.0
+"""How often expired audiences and unknown policies are looked at."""
 
 
 class SharingHandlers:
@@ -34,10 +33,15 @@ class SharingHandlers:
 class PolicyKeeper:
     """Implements the domain's PolicyPort: takes a dot off the map at once, then tells the nodes to look again."""
 
-    def __init__(self, announce: PolicyPort, policies: Policies, directory: RiderDirectory, dots: Dots) -> None:
+    def __init__(self, announce: PolicyPort, directory: RiderDirectory) -> None:
         self._announce = announce
-        self._policies = policies
         self._directory = directory
+        self._policies: Policies
+        self._dots: Dots
+
+    def attach(self, policies: Policies, dots: Dots) -> None:
+        """Join the circle: policies are read by the service that tells of their changes."""
+        self._policies = policies
         self._dots = dots
 
     async def policy_changed(self, user_id: UUID) -> None:
@@ -53,9 +57,10 @@ class PolicyKeeper:
 class PolicyFollower:
     """Hears of changed policies and brings this node's dots in line."""
 
-    def __init__(self, dots: Dots, tasks: TaskOwner) -> None:
+    def __init__(self, dots: Dots, tasks: TaskOwner, clock: Clock) -> None:
         self._dots = dots
         self._tasks = tasks
+        self._clock = clock
 
     def policy_changed(self, user_id: UUID) -> None:
         """Hide the rider's dot here at once, then show it under the policy as it is now."""
@@ -67,10 +72,13 @@ class PolicyFollower:
     async def review(self) -> None:
         """Look again where a policy is not known, a generation is provisional, or the audience has just expired."""
         for dot in self._dots:
-            try:
-                if dot.provisional or dot.policy is None:
-                    await self._dots.take(dot)
-                else:
-                    self._dots.refresh(dot)
-            except Unavailable:
-                _log.info("policy_review_waits", rider=dot.rider)
+            if dot.provisional or dot.policy is None:
+                await self._dots.take(dot)
+            else:
+                self._dots.refresh(dot)
+
+    async def run(self) -> None:
+        """Review every second until cancelled."""
+        while True:
+            await self._clock.sleep(REVIEW_SECONDS)
+            await self.review()

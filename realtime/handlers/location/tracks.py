@@ -5,7 +5,7 @@ that cannot be used is refused with its field, and its number is noted, so that 
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -183,8 +183,8 @@ class TrackHandlers:
         await self._dots.take(riding.dot)
         riding.shown = track.track_id
 
-    def _note_rejected(self, client: Client, track: OpenTrack, numbers: list[tuple[int, str]], now_ms: int) -> None:
-        self._recorder.note(Rejected(track.track_id, client.identity.user_id, track.month, now_ms, numbers))
+    def _note_rejected(self, client: Client, track: OpenTrack, numbers: Sequence[tuple[int, str]], now_ms: int) -> None:
+        self._recorder.note(Rejected(track.track_id, client.identity.user_id, track.month, now_ms, list(numbers)))
 
 
 def _row(fix: Fix, flags: int) -> FixRow:

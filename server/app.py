@@ -1,0 +1,82 @@
+"""The ASGI application of a node: health, metrics, REST, Socket.IO, and the life of what runs beside them."""
+
+import signal
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+import structlog
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount, Route
+from starlette.types import ASGIApp
+
+from server.checks import checks_of
+from server.health import Health
+from server.version import VERSION
+from server.wiring import ServerNode
+
+_log = structlog.get_logger(__name__)
+
+
+def create_app(node: ServerNode) -> tuple[ASGIApp, Health]:
+    """The application that uvicorn serves, and its health (which the command line switches to draining)."""
+    health = Health(checks_of(node), node.clock, VERSION)
+
+    async def alive(_request: Request) -> Response:
+        return JSONResponse(health.alive())
+
+    async def ready(_request: Request) -> Response:
+        serving, body = await health.ready()
+        return JSONResponse(body, status_code=200 if serving else 503)
+
+    async def metrics(_request: Request) -> Response:
+        return Response(generate_latest(node.registry), media_type=CONTENT_TYPE_LATEST)
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        async with running(node):
+            yield
+
+    outer = Starlette(
+        routes=[Route("/health", alive), Route("/ready", ready), Route("/metrics", metrics), Mount("/", node.rest)],
+        lifespan=lifespan,
+    )
+    return node.wire.app(outer), health
+
+
+@asynccontextmanager
+async def running(node: ServerNode) -> AsyncIterator[None]:
+    """Run everything that works in the background; afterwards commit what was accepted, and let go of the stores."""
+    stores = node.stores
+    parts: dict[str, Coroutine[Any, Any, None]] = {
+        "bus": stores.bus.run(),
+        "control": stores.control.run(),
+        "register": stores.register.run(),
+        "hub": node.hub.run(),
+        "recorder": node.recorder.run(),
+        "rates": node.rates.run(),
+        "policies": node.follower.run(),
+        "truth": node.truth.run(),
+        "gateway": node.gateway.run(),
+    }
+    async with node.tasks:
+        for name, work in parts.items():
+            node.tasks.start(work, name).add_done_callback(_end_with)
+        try:
+            yield
+        finally:
+            node.wire.stop()
+    for store in (stores.takeover, stores.track_log, stores.policy_cache):
+        await store.aclose()
+    await stores.limits.close()
+    await stores.engine.dispose()
+
+
+def _end_with(task: Any) -> None:
+    """A part that ends by a fault nobody foresaw takes the node with it: a fresh one is better than a crippled one."""
+    if not task.cancelled() and task.exception() is not None:
+        _log.critical("node_stops", part=task.get_name())
+        signal.raise_signal(signal.SIGTERM)

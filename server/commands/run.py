@@ -1,0 +1,64 @@
+"""`python -m server run`: one node, serving until it is told to stop."""
+
+import argparse
+
+import uvicorn
+
+from domain.kit.clock import SystemClock
+from realtime.wire.server import uvicorn_options
+from server.app import create_app
+from server.health import Health
+from server.settings import load
+from server.telemetry import configure_logging, create_registry
+from server.wiring import ServerNode, build
+
+STOP_SECONDS = 10
+"""Requests under way get this long to end when the node stops."""
+LISTEN_BACKLOG = 4096
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Declare the command and its options."""
+    parser = subparsers.add_parser("run", help="run one node")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=8000, help="port to listen on (default: %(default)s)")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Serve until SIGTERM or Ctrl-C."""
+    settings = load()
+    configure_logging(settings)
+    node = build(settings, SystemClock(), create_registry(), f"{options.host}:{options.port}")
+    app, health = create_app(node)
+    config = uvicorn.Config(
+        app,
+        host=options.host,
+        port=options.port,
+        loop="uvloop",
+        http="httptools",
+        backlog=LISTEN_BACKLOG,
+        access_log=False,
+        log_config=None,
+        forwarded_allow_ips=settings.trusted_proxies,
+        proxy_headers=True,
+        server_header=False,
+        timeout_graceful_shutdown=STOP_SECONDS,
+        **uvicorn_options(node.wire_options),
+    )
+    _Server(config, node, health).run()
+    return 0
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn, telling the node first: sockets are sent away before it waits for connections to end."""
+
+    def __init__(self, config: uvicorn.Config, node: ServerNode, health: Health) -> None:
+        super().__init__(config)
+        self._node = node
+        self._health = health
+
+    async def shutdown(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
+        self._health.draining = True
+        self._node.wire.stop()
+        await super().shutdown(sockets)  # type: ignore[arg-type]

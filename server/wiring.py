@@ -1,0 +1,261 @@
+"""Everything joined, on one page: what a node is made of, from settings to handlers. Nothing is decided here."""
+
+import secrets
+import socket
+from dataclasses import dataclass
+from datetime import timedelta
+
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+from pydantic import SecretStr
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from domain.accounts.passwords import Passwords
+from domain.accounts.service import AccountOptions, AccountService
+from domain.accounts.tokens import TokenIssuer, TokenKeys, TokenVerifier
+from domain.db.engine import create_engine
+from domain.kit.clock import Clock
+from domain.kit.sealed import Sealer
+from domain.kit.tasks import TaskOwner
+from domain.location.policies import Policies
+from domain.location.service import RiderDirectory
+from domain.sharing.service import SharingService
+from domain.tracks.ownership import Ownership
+from domain.tracks.recorder import Recorder
+from domain.tracks.store import TrackStore
+from domain.zones.service import ZoneService
+from realtime.bus.connections import BusOptions
+from realtime.bus.control import ControlLog
+from realtime.bus.metrics import BusMetrics
+from realtime.bus.nodes import Node, NodeRegister
+from realtime.bus.policy_cache import RedisPolicyCache
+from realtime.bus.redis_bus import RedisBus
+from realtime.bus.takeover import Takeover
+from realtime.bus.track_log import RedisTrackLog
+from realtime.gateway.contracts import Limit
+from realtime.gateway.events.location import LOCATION_BATCH, LOCATION_UPDATE
+from realtime.gateway.gateway import Gateway, GatewayOptions
+from realtime.gateway.metrics import GatewayMetrics
+from realtime.gateway.revocations import HeardRevocations
+from realtime.handlers.location.dots import Dots
+from realtime.handlers.location.open_tracks import OpenTracks
+from realtime.handlers.location.rates import Rates
+from realtime.handlers.location.sharing import PolicyFollower, PolicyKeeper, SharingHandlers
+from realtime.handlers.location.tracks import TrackHandlers
+from realtime.handlers.location.watching import WatchHandlers
+from realtime.hub.hub import Hub
+from realtime.hub.metrics import HubMetrics
+from realtime.hub.options import HubOptions
+from realtime.wire.options import WireOptions
+from realtime.wire.packets import encode_event
+from realtime.wire.server import Wire
+from rest.app import create_rest
+from rest.limits import LimitOptions, RateLimits
+from rest.services import RestServices
+from server.settings import Settings
+from server.truth import Truth
+from server.version import VERSION
+
+
+@dataclass(frozen=True)
+class Stores:
+    """What a node shares with others: Postgres, and Redis by its parts."""
+
+    engine: AsyncEngine
+    bus_options: BusOptions
+    bus: RedisBus
+    control: ControlLog
+    takeover: Takeover
+    track_log: RedisTrackLog
+    policy_cache: RedisPolicyCache
+    register: NodeRegister
+    limits: RateLimits
+
+
+@dataclass(frozen=True)
+class ServerNode:
+    """A whole node, not running yet; `server.app` runs its parts."""
+
+    settings: Settings
+    clock: Clock
+    registry: CollectorRegistry
+    tasks: TaskOwner
+    stores: Stores
+    wire: Wire
+    wire_options: WireOptions
+    gateway: Gateway
+    hub: Hub
+    recorder: Recorder
+    rates: Rates
+    follower: PolicyFollower
+    truth: Truth
+    rest: FastAPI
+
+
+def build(settings: Settings, clock: Clock, registry: CollectorRegistry, address: str) -> ServerNode:
+    """A node for these settings; `address` is where it will listen. Opens no connection yet."""
+    tasks = TaskOwner("node")
+    stores = _stores(settings, clock, registry, address)
+    sealer = Sealer(_secrets(settings.seal_keys), settings.seal_active_key)
+    keys = TokenKeys(settings.token_active_key, _secrets(settings.token_keys), settings.token_algorithm)
+    verifier = TokenVerifier(keys, clock)
+    accounts = AccountService(
+        stores.engine,
+        clock,
+        issuer=TokenIssuer(keys, clock, settings.access_token_seconds),
+        passwords=Passwords(),
+        revocations=stores.control,
+        options=AccountOptions(
+            refresh_token_lifetime=timedelta(seconds=settings.refresh_token_seconds),
+            refresh_grace=timedelta(seconds=settings.refresh_grace_seconds),
+        ),
+    )
+
+    # Who sees whom: changes of a policy reach the dots through the keeper here and the follower on every node.
+    directory = RiderDirectory(stores.engine)
+    keeper = PolicyKeeper(stores.control, directory)
+    sharing = SharingService(stores.engine, clock, sealer, keeper)
+    zones = ZoneService(stores.engine, clock, sealer, keeper, settings.zone_secret.get_secret_value())
+    policies = Policies(sharing, stores.policy_cache, sealer)
+    hub = Hub(
+        stores.bus,
+        clock,
+        encode_event,
+        _hub_options(settings),
+        HubMetrics(registry),
+        superseded=lambda rider: dots.supersede(rider),  # noqa: PLW0108 - dots are made below
+    )
+    dots = Dots(hub, stores.takeover, policies, clock)
+    keeper.attach(policies, dots)
+    follower = PolicyFollower(dots, tasks, clock)
+
+    # What phones send.
+    track_store = TrackStore(stores.engine)
+    recorder = Recorder(
+        stores.track_log,
+        clock,
+        tick_seconds=settings.tick_milliseconds / 1000,
+        pending_limit=settings.pending_fixes,
+    )
+    rates = Rates(
+        hub,
+        clock,
+        watched_ms=settings.watched_interval_milliseconds,
+        unwatched_ms=settings.unwatched_interval_milliseconds,
+    )
+    tracks = TrackHandlers(
+        Ownership(stores.track_log, track_store), recorder, OpenTracks(track_store), dots, rates, clock
+    )
+    watching = WatchHandlers(hub, directory, most_cells=settings.watch_cells)
+    gateway = Gateway(
+        [tracks, watching, SharingHandlers(sharing)],
+        verifier=verifier,
+        revocations=HeardRevocations(stores.control, accounts.session_is_revoked),
+        clock=clock,
+        owner=tasks,
+        metrics=GatewayMetrics(registry),
+        options=_gateway_options(settings),
+        hooks=[tracks, watching],
+    )
+    stores.control.attach(session_revoked=gateway.session_revoked, policy_changed=follower.policy_changed)
+    truth = Truth(
+        accounts,
+        directory,
+        clock,
+        session_revoked=gateway.session_revoked,
+        policy_changed=follower.policy_changed,
+    )
+    wire_options = _wire_options(settings)
+    return ServerNode(
+        settings=settings,
+        clock=clock,
+        registry=registry,
+        tasks=tasks,
+        stores=stores,
+        wire=Wire(gateway, wire_options),
+        wire_options=wire_options,
+        gateway=gateway,
+        hub=hub,
+        recorder=recorder,
+        rates=rates,
+        follower=follower,
+        truth=truth,
+        rest=create_rest(
+            RestServices(accounts, zones, sharing, verifier, stores.limits),
+            registry,
+            version=VERSION,
+            body_bytes=settings.request_body_bytes,
+        ),
+    )
+
+
+def _stores(settings: Settings, clock: Clock, registry: CollectorRegistry, address: str) -> Stores:
+    redis_url = settings.redis_url.get_secret_value()
+    options = BusOptions(
+        redis_url,
+        timeout_seconds=settings.redis_timeout_seconds / 2,
+        heartbeat_seconds=settings.bus_heartbeat_seconds,
+        deaf_seconds=2 * settings.bus_heartbeat_seconds,
+        keep_seconds=round(settings.position_life_seconds),
+    )
+    node_id = f"{socket.gethostname()}-{secrets.token_hex(4)}"
+    return Stores(
+        engine=create_engine(
+            settings.database_url.get_secret_value(),
+            pool_size=settings.database_pool_size,
+            max_overflow=settings.database_pool_overflow,
+            connect_timeout_seconds=settings.database_connect_timeout_seconds,
+            statement_timeout_seconds=settings.database_statement_timeout_seconds,
+        ),
+        bus_options=options,
+        bus=RedisBus(node_id, clock, options, BusMetrics(registry)),
+        control=ControlLog(clock, options),
+        takeover=Takeover(options),
+        track_log=RedisTrackLog(options, stream_limit_bytes=settings.stream_limit_bytes),
+        policy_cache=RedisPolicyCache(options),
+        register=NodeRegister(Node(node_id, address, clock.epoch_ms()), clock, options),
+        limits=RateLimits(
+            redis_url,
+            clock,
+            LimitOptions(
+                settings.auth_requests_per_minute,
+                settings.public_requests_per_window,
+                settings.signed_in_requests_per_window,
+                settings.request_window_seconds,
+            ),
+        ),
+    )
+
+
+def _hub_options(settings: Settings) -> HubOptions:
+    return HubOptions(tick_seconds=settings.tick_milliseconds / 1000, age_limit_seconds=settings.position_life_seconds)
+
+
+def _gateway_options(settings: Settings) -> GatewayOptions:
+    return GatewayOptions(
+        event_bytes=settings.event_bytes,
+        batch_fixes=settings.batch_fixes,
+        send_interval_ms=settings.unwatched_interval_milliseconds,
+        limits={
+            LOCATION_UPDATE.name: Limit(settings.updates_per_second, settings.updates_burst),
+            LOCATION_BATCH.name: Limit(settings.batches_per_second, settings.batches_burst),
+        },
+    )
+
+
+def _wire_options(settings: Settings) -> WireOptions:
+    return WireOptions(
+        ping_interval_seconds=settings.ping_interval_seconds,
+        ping_timeout_seconds=settings.ping_timeout_seconds,
+        connect_within_seconds=settings.authenticate_within_seconds,
+        event_bytes=settings.event_bytes,
+        frame_bytes=settings.frame_bytes,
+        queue_bytes=settings.socket_queue_bytes,
+        sockets=settings.sockets_per_node,
+        sockets_per_address=settings.sockets_per_address,
+        allowed_origins=settings.allowed_origins,
+    )
+
+
+def _secrets(keys: dict[str, SecretStr]) -> dict[str, str]:
+    return {name: secret.get_secret_value() for name, secret in keys.items()}
