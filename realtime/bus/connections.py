@@ -1,6 +1,29 @@
-"""How this server speaks to Redis: short timeouts, no hidden retries, and one error for "not known to have happened"."""
+"""How this server speaks to Redis: short timeouts, no hidden retries, one error for all that means "not known".
 
+redis-py's own retries are off: a command that was sent twice must have been meant twice. Scripts live in `.lua` files
+and are loaded when Redis does not know them.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import resources
+from typing import Any, TypeAlias
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import NoScriptError, RedisError
+from redis.maint_notifications import MaintNotificationsConfig
+
+from domain.kit.errors import Unavailable
+
+REDIS_FAILURES: tuple[type[Exception], ...] = (RedisError, OSError, TimeoutError)
+"""What redis-py raises when Redis is gone, silent, refusing, loading, full or failing over."""
+RETRY_AFTER_MS = 1000
+
+Command: TypeAlias = tuple[str | bytes | int | float, ...]
 
 
 @dataclass(frozen=True)
@@ -13,8 +36,95 @@ class BusOptions:
     heartbeat_seconds: float = 0.5
     """How often a node speaks to itself through Redis."""
     deaf_seconds: float = 2.0
-    """A listener that has not heard itself for so long reconnects and reads everything again."""
+    """A node that has not heard itself for so long reconnects and reads everything again."""
     reconnect_seconds: float = 0.1
     """The pause between attempts to reconnect."""
     keep_seconds: int = 300
     """How long a channel's rows are kept after the last was written."""
+
+
+class Script:
+    """A Lua file beside this module; its keys and arguments are listed on its top."""
+
+    def __init__(self, name: str) -> None:
+        self.text = resources.files(__package__).joinpath(f"{name}.lua").read_text("utf-8")
+        self.sha = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
+
+    def call(self, keys: Sequence[str], *arguments: str | bytes | int | float) -> Command:
+        """The command that runs it."""
+        return ("EVALSHA", self.sha, len(keys), *keys, *arguments)
+
+
+def create_client(options: BusOptions, *, name: str, timeout_seconds: float | None = None, protocol: int = 3) -> Redis:
+    """A redis-py client that answers in bytes, never retries by itself and gives up after the timeout."""
+    timeout = timeout_seconds or options.timeout_seconds
+    return Redis.from_url(
+        options.redis_url,
+        protocol=protocol,
+        client_name=name,
+        socket_timeout=timeout,
+        socket_connect_timeout=options.timeout_seconds,
+        retry=Retry(NoBackoff(), 0),
+        maint_notifications_config=MaintNotificationsConfig(enabled=False),
+    )
+
+
+class RedisLink:
+    """Commands to Redis: each call ends within `deadline_seconds`, with the answers or with Unavailable."""
+
+    def __init__(
+        self,
+        options: BusOptions,
+        *,
+        name: str,
+        scripts: Sequence[Script] = (),
+        deadline_seconds: float | None = None,
+    ) -> None:
+        self._deadline_seconds = deadline_seconds or 2 * options.timeout_seconds
+        self._client = create_client(options, name=name, timeout_seconds=self._deadline_seconds)
+        self._client.response_callbacks.clear()  # answers as Redis gives them
+        self._scripts = {script.sha: script for script in scripts}
+
+    async def call(self, *command: str | bytes | int | float) -> Any:
+        """The answer to one command. Raises Unavailable."""
+        (answer,) = await self.batch([command])
+        return answer
+
+    async def batch(self, commands: Sequence[Command]) -> list[Any]:
+        """The answers to commands sent together on one connection; not a transaction.
+
+        Raises Unavailable when any of them failed or its outcome is not known; the others may have happened.
+        """
+        if not commands:
+            return []
+        try:
+            async with asyncio.timeout(self._deadline_seconds):
+                answers = await self._send(commands)
+                if any(isinstance(answer, NoScriptError) for answer in answers):
+                    await self._load_scripts()
+                    answers = await self._send(commands)
+        except REDIS_FAILURES as error:
+            raise unavailable(error) from error
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise unavailable(answer) from answer
+        return answers
+
+    async def _send(self, commands: Sequence[Command]) -> list[Any]:
+        pipeline = self._client.pipeline(transaction=False)
+        for command in commands:
+            pipeline.execute_command(*command)
+        return await pipeline.execute(raise_on_error=False)
+
+    async def _load_scripts(self) -> None:
+        for script in self._scripts.values():
+            await self._client.script_load(script.text)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+
+def unavailable(error: Exception) -> Unavailable:
+    """The answer to give when Redis failed with `error`."""
+    return Unavailable(f"Redis did not confirm it ({type(error).__name__})", retry_after_ms=RETRY_AFTER_MS)

@@ -1,10 +1,40 @@
-"""Live rows between nodes: one batch a channel and tick over sharded pub/sub, and the newest row of each rider kept."""
+"""Live rows between nodes: one batch a channel and tick over sharded pub/sub, and the newest row of each rider kept.
 
-from collections.abc import Callable, Iterable
+Promises: what `publish` returned for has happened; a node that does not hear any more notices by its heartbeat,
+reconnects, and says so (`on_restored`), so that it can read what it missed. Which row wins is decided by the bytes of
+its rank alone; what else is in a row is the hub's business.
+"""
+
+import asyncio
+import math
+import struct
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+import structlog
+
 from domain.kit.clock import Clock
-from realtime.bus.connections import BusOptions
+from domain.kit.errors import Unavailable
+from domain.kit.tasks import TaskOwner
+from realtime.bus.connections import BusOptions, RedisLink, Script
+from realtime.bus.metrics import BusMetrics
+from realtime.bus.rows import ROW_BYTES
+from realtime.bus.subscriber import Subscriber
+from realtime.bus.takeover import WHERE_SECONDS, where_key
+
+_FORMAT = b"\x01"
+_SENDER_BYTES = 16
+_BEAT = struct.Struct(">d")
+
+_log = structlog.get_logger(__name__)
+
+
+def _heard_on(channel: str) -> str:
+    return f"bus:{{{channel}}}"
+
+
+def _kept_in(channel: str) -> str:
+    return f"live:{{{channel}}}"
 
 
 @dataclass(frozen=True)
@@ -28,44 +58,133 @@ class Where:
 
 
 class RedisBus:
-    """This node's part of the fan-out."""
+    """This node's part of the fan-out. `node_id` is unique to the process and at most 16 ASCII characters."""
 
-    def __init__(self, node_id: str, clock: Clock, options: BusOptions) -> None:
-        raise NotImplementedError
+    def __init__(self, node_id: str, clock: Clock, options: BusOptions, metrics: BusMetrics) -> None:
+        self._clock = clock
+        self._options = options
+        self._metrics = metrics
+        self._sender = node_id.encode().ljust(_SENDER_BYTES)[:_SENDER_BYTES]
+        self._header = _FORMAT + self._sender
+        self._put, self._read, self._settle = Script("live_put"), Script("live_read"), Script("settle")
+        self._link = RedisLink(options, name="bus", scripts=[self._put, self._read, self._settle])
+        self._beat_link = RedisLink(options, name="bus-beat", deadline_seconds=options.timeout_seconds)
+        self._beat_channel = _heard_on(f"node:{node_id}")
+        self._heard_at = -math.inf
+        self._on_rows: Callable[[str, bytes], None] = lambda channel, rows: None
+        self._on_restored: Callable[[], None] = lambda: None
+        self._subscriber = Subscriber(
+            clock, options, on_message=self._message, on_restored=self._restored, name="bus-ear"
+        )
 
     def attach(self, on_rows: Callable[[str, bytes], None], on_restored: Callable[[], None]) -> None:
-        """Give rows of other nodes to `on_rows`; call `on_restored` when hearing began again after a loss."""
-        raise NotImplementedError
+        """Give rows of other nodes to `on_rows`; call `on_restored` when hearing begins, at first and after a loss."""
+        self._on_rows = on_rows
+        self._on_restored = on_restored
 
     @property
     def connected(self) -> bool:
-        """Whether this node hears and proved it recently."""
-        raise NotImplementedError
+        """Whether this node is subscribed to what it wishes, and has heard itself recently."""
+        return self._subscriber.restored and self._silence() < self._options.deaf_seconds
+
+    @property
+    def subscriptions(self) -> int:
+        """Channels that this node wishes to hear, its own heartbeat not counted."""
+        return max(0, len(self._subscriber) - 1)
+
+    @property
+    def losses(self) -> int:
+        """How often the connection that hears was lost."""
+        return self._subscriber.losses
 
     def heard_seconds_ago(self) -> float:
         """The age of the last heartbeat that went through Redis and back; infinite before the first."""
-        raise NotImplementedError
+        return self._clock.monotonic() - self._heard_at
 
-    async def publish(self, batches: dict[str, bytes]) -> dict[str, Delivered]:
-        """Keep and publish rows by channel. Raises Unavailable when any of it is not known to have happened."""
-        raise NotImplementedError
+    async def publish(self, batches: Mapping[str, bytes]) -> dict[str, Delivered]:
+        """Keep and publish rows by channel. Raises Unavailable when any of it is not known to have happened.
+
+        Sending the same rows again is harmless: a row that is kept already is not published twice.
+        """
+        commands = [
+            self._put.call(
+                [_kept_in(channel), _heard_on(channel)], self._header, rows, ROW_BYTES, self._options.keep_seconds
+            )
+            for channel, rows in batches.items()
+        ]
+        answers = await self._link.batch(commands)
+        return {
+            channel: Delivered(receivers, outranked)
+            for channel, (receivers, outranked) in zip(batches, answers, strict=True)
+        }
 
     async def settle(self, places: Iterable[Where]) -> set[int]:
         """Record where dots are; the answer is the riders whom another node has taken over. Raises Unavailable."""
-        raise NotImplementedError
+        places = list(places)
+        answers = await self._link.batch(
+            [
+                self._settle.call(
+                    [where_key(where.rider)], where.generation, " ".join(sorted(where.channels)), WHERE_SECONDS
+                )
+                for where in places
+            ]
+        )
+        return {where.rider for where, ours in zip(places, answers, strict=True) if not ours}
 
     async def subscribe(self, channel: str) -> None:
         """Return once Redis has confirmed the subscription. Raises Unavailable; the wish stays until `unsubscribe`."""
-        raise NotImplementedError
+        await self._subscriber.subscribe(_heard_on(channel))
 
     def unsubscribe(self, channel: str) -> None:
         """Stop hearing a channel."""
-        raise NotImplementedError
+        self._subscriber.unsubscribe(_heard_on(channel))
 
     async def snapshot(self, channel: str, oldest_ms: int) -> bytes:
         """The kept rows of a channel that are not older. Raises Unavailable."""
-        raise NotImplementedError
+        rows: bytes = await self._link.call(*self._read.call([_kept_in(channel)], oldest_ms))
+        return rows
 
     async def run(self) -> None:
         """Hear, prove it, and reconnect, until cancelled."""
-        raise NotImplementedError
+        self._subscriber.wish(self._beat_channel)
+        try:
+            async with TaskOwner("bus") as owner:
+                hearing = owner.start(self._subscriber.run(), "subscriber")
+                beating = owner.start(self._beat(), "heartbeat")
+                await asyncio.gather(hearing, beating)
+        finally:
+            await self._link.aclose()
+            await self._beat_link.aclose()
+
+    async def _beat(self) -> None:
+        """Speak to ourselves through Redis, and give up a connection on which we do not hear it."""
+        while True:
+            beat = self._header + _BEAT.pack(self._clock.monotonic())
+            try:
+                await self._beat_link.call("SPUBLISH", self._beat_channel, beat)
+            except Unavailable:
+                self._metrics.failures.labels("heartbeat").inc()
+            if self._subscriber.restored and self._silence() > self._options.deaf_seconds:
+                _log.warning("bus_deaf", silent_seconds=round(self._silence(), 3))
+                self._subscriber.reset()
+            await self._clock.sleep(self._options.heartbeat_seconds)
+
+    def _silence(self) -> float:
+        """Seconds since this connection was heard on, or began to be."""
+        return self._clock.monotonic() - max(self._heard_at, self._subscriber.restored_at)
+
+    def _message(self, name: bytes, message: bytes) -> None:
+        if not message.startswith(_FORMAT):
+            self._metrics.failures.labels("unknown_format").inc()
+            return
+        body = message[1 + _SENDER_BYTES :]
+        if message[1 : 1 + _SENDER_BYTES] != self._sender:
+            self._metrics.batches_heard.inc()
+            self._on_rows(name[5:-1].decode(), body)
+        elif len(body) == _BEAT.size:
+            self._heard_at = self._clock.monotonic()
+            (sent_at,) = _BEAT.unpack(body)
+            self._metrics.round_trip_seconds.observe(self._heard_at - sent_at)
+
+    def _restored(self) -> None:
+        self._on_restored()

@@ -1,8 +1,19 @@
-"""Which node a rider's dot belongs to: the one that took it over last; the generation says so."""
+"""Which node a rider's dot belongs to: the one that took it over last; the generation says so.
+
+`Takeover` raises it, `RedisBus.settle` writes down on which channels the dot is, so that the next node can clear them.
+"""
 
 from dataclasses import dataclass
 
-from realtime.bus.connections import BusOptions
+from realtime.bus.connections import BusOptions, RedisLink, Script
+
+WHERE_SECONDS = 24 * 3600
+"""How long a rider's generation and channels are remembered; later ones begin at Redis' time, which is higher."""
+
+
+def where_key(rider: int) -> str:
+    """The hash that says which generation a rider's dot has and where it is."""
+    return f"where:{{rider:{rider}}}"
 
 
 @dataclass(frozen=True)
@@ -17,7 +28,8 @@ class Takeover:
     """Raises a rider's generation atomically."""
 
     def __init__(self, options: BusOptions) -> None:
-        raise NotImplementedError
+        self._script = Script("take_over")
+        self._link = RedisLink(options, name="takeover", scripts=[self._script])
 
     async def take(self, rider: int) -> Taken:
         """Make the rider this node's. Raises Unavailable.
@@ -26,4 +38,9 @@ class Takeover:
         may go on with its own clock's milliseconds as a provisional generation, and take again when Redis is back.
         Pass `left` to `Hub.put(..., left=...)` with the first position.
         """
-        raise NotImplementedError
+        generation, channels = await self._link.call(*self._script.call([where_key(rider)], WHERE_SECONDS))
+        return Taken(generation, frozenset(channels.decode().split()))
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._link.aclose()

@@ -1,9 +1,25 @@
-"""The track stream in Redis: what was appended is on disk before the call returns, or the call says `unavailable`."""
+"""The track stream in Redis: what was appended is on disk before the call returns, or the call says `unavailable`.
+
+Redis is asked to write through (`appendfsync always`); with replicas the call waits for one of them. An entry whose
+append was answered `unavailable` may be in the stream all the same, which is harmless: the worker stores each fix once.
+"""
 
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
-from realtime.bus.connections import BusOptions
+import structlog
+
+from domain.kit.errors import Unavailable
+from domain.tracks.entries import ENTRY_FIELD, TRACK_STREAM
+from realtime.bus.connections import RETRY_AFTER_MS, BusOptions, Command, RedisLink, Script
+
+_CLAIM = "track:"
+_REPLICA_MARK = "tracks:replicated"
+_WAIT_SHARE = 0.5
+"""The part of the timeout that replicas may take."""
+
+_log = structlog.get_logger(__name__)
 
 
 class RedisTrackLog:
@@ -11,17 +27,49 @@ class RedisTrackLog:
 
     def __init__(self, options: BusOptions, *, stream_limit_bytes: int, replicas: int | None = None) -> None:
         """`replicas`: how many must have an entry before it counts; None: one, from the first time one is seen."""
-        raise NotImplementedError
+        self._append = Script("append")
+        self._link = RedisLink(options, name="track-log", scripts=[self._append])
+        self._limit = stream_limit_bytes
+        self._replicas = replicas or 0
+        self._watch_replicas = replicas is None
+        self._wait_ms = int(options.timeout_seconds * 1000 * _WAIT_SHARE)
+        self.stream_bytes = 0
+        """The size of the stream when last appended to, as Redis estimates it."""
 
     async def append(self, entries: Sequence[bytes]) -> None:
-        raise NotImplementedError
+        if not entries:
+            return
+        command = self._append.call([TRACK_STREAM], self._limit, ENTRY_FIELD, *entries)
+        appended, self.stream_bytes, replicas = await self._durably(command)
+        if not appended:
+            _log.error("track_stream_full", stream_bytes=self.stream_bytes, limit_bytes=self._limit)
+            raise Unavailable("the track stream is at its limit; keep the fixes", retry_after_ms=5 * RETRY_AFTER_MS)
+        if self._watch_replicas and replicas and not self._replicas:
+            await self._begin_to_wait_for_replicas()
 
     async def claim_track(self, track_id: UUID, claim: bytes) -> bytes:
-        raise NotImplementedError
+        earlier = await self._durably(("SET", f"{_CLAIM}{track_id}", claim, "NX", "GET"))
+        return claim if earlier is None else bytes(earlier)
 
     async def read_claim(self, track_id: UUID) -> bytes | None:
-        raise NotImplementedError
+        claim = await self._link.call("GET", f"{_CLAIM}{track_id}")
+        return None if claim is None else bytes(claim)
+
+    async def _durably(self, command: Command) -> Any:
+        """The answer, once as many replicas as are wanted have it. Raises Unavailable."""
+        if not self._replicas:
+            return await self._link.call(*command)
+        answer, reached = await self._link.batch([command, ("WAIT", self._replicas, self._wait_ms)])
+        if reached < self._replicas:
+            raise Unavailable("no replica confirmed it", retry_after_ms=RETRY_AFTER_MS)
+        return answer
+
+    async def _begin_to_wait_for_replicas(self) -> None:
+        """A replica was seen for the first time: what was written before a later write reaches it before that one."""
+        self._replicas = 1
+        _log.info("acks_wait_for_a_replica")
+        await self._durably(("SET", _REPLICA_MARK, 1))
 
     async def aclose(self) -> None:
         """Close the connections."""
-        raise NotImplementedError
+        await self._link.aclose()

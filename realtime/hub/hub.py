@@ -1,13 +1,51 @@
-"""Who hears what: riders are put on channels, listeners hear topics, and ticks carry what changed, newest wins."""
+"""Who hears what: riders are put on channels, listeners hear topics, and ticks carry what changed, newest wins.
 
+Promises: a new listener gets a snapshot first; a rider is one dot at every tick; a listener that does not keep up
+costs no memory; without Redis the riders and listeners of this node go on. Who may listen to which topic, and which
+riders are on it, is decided above.
+"""
+
+import asyncio
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import structlog
 
 from domain.kit.clock import Clock
+from domain.kit.tasks import TaskOwner
 from realtime.bus.redis_bus import RedisBus
+from realtime.hub.audience import Audience
 from realtime.hub.listeners import Listener
+from realtime.hub.metrics import HubMetrics
 from realtime.hub.options import HubOptions
-from realtime.hub.records import Item, LiveRecord, Tombstone
-from realtime.wire.interface import Packet
+from realtime.hub.pace import Slices
+from realtime.hub.publisher import Place, Publisher
+from realtime.hub.records import Item, LiveRecord, Tombstone, unpack
+from realtime.hub.state import LiveState
+from realtime.hub.synchroniser import Synchroniser
+from realtime.hub.ticks import Ticker
+from realtime.hub.topic import Encode
+from realtime.hub.topics import is_region
+
+_SWEEP_SECONDS = 1.0
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class HubLevels:
+    """How much there is of everything right now."""
+
+    riders: int
+    """Local riders with a live place."""
+    channels: int
+    topics: int
+    listeners: int
+    slow_listeners: int
+    unpublished: int
+    """Items that the bus has not taken yet."""
+    out_of_step: int
+    """Channels with listeners whose other nodes' positions are not known yet."""
 
 
 class Hub:
@@ -21,63 +59,268 @@ class Hub:
         self,
         bus: RedisBus,
         clock: Clock,
-        encode: Callable[[str, object], Packet],
+        encode: Encode,
         options: HubOptions,
+        metrics: HubMetrics,
         *,
         superseded: Callable[[int], None] = lambda rider: None,
     ) -> None:
         """`superseded` is told of a local rider whom another node has taken over; its positions are ignored."""
-        raise NotImplementedError
+        self._clock = clock
+        self._options = options
+        self._metrics = metrics
+        self._superseded_above = superseded
+        self._places: dict[int, Place] = {}
+        self._publisher = Publisher(
+            bus,
+            metrics,
+            places=self._places,
+            on_delivered=self._delivered,
+            on_superseded=self._superseded,
+            check_stall=self._check_stall,
+        )
+        self._state = LiveState(self._publisher.add)
+        self._synchroniser = Synchroniser(
+            bus, clock, find=self._state.channels.get, merge=self._merge_between_ticks, oldest_ms=self._oldest_ms
+        )
+        tick_ms = round(options.tick_seconds * 1000)
+        self._ticker = Ticker(encode, metrics, tick_ms=tick_ms, slow_packets=options.slow_packets)
+        self._audience = Audience(
+            bus,
+            self._state,
+            self._synchroniser,
+            self._ticker,
+            epoch_ms=clock.epoch_ms,
+            patience_seconds=options.listen_seconds,
+        )
+        self._between_ticks = asyncio.Event()
+        self._between_ticks.set()
+        self._deferred: list[tuple[str, Item, bool]] = []
+        self._swept_at = clock.monotonic()
+        self._alive_at = clock.monotonic()
+        bus.attach(self._rows_arrived, self._bus_restored)
+
+    # What riders do
 
     def put(self, channel: str, record: LiveRecord, *, left: Iterable[str] = ()) -> None:
         """A local rider's newest position: O(1), shown at the next tick and published with it.
 
         A rider is in one region at a time: put on another region, the dot leaves the previous one by itself. `left`
         names channels that another node (or an earlier audience) had put the rider on, as `Takeover.take` answers;
-        the dot is taken off them in the same tick.
+        the dot is taken off them in the same tick. Versions begin at 1; versions and generations are below 2^53.
         """
-        raise NotImplementedError
+        place = self._place_of(record.rider, record.generation)
+        if channel not in place.channels:
+            if is_region(channel):
+                place.channels = {other for other in place.channels if not is_region(other)}
+            place.channels.add(channel)
+            self._publisher.unsettle(record.rider)
+        self._apply(channel, record, own=True)
+        for other in left:
+            if other not in place.channels:
+                self._leave(other, record)
 
     def remove(self, channel: str, tombstone: Tombstone) -> None:
         """A local rider has left this channel (audience, zone, end of the track)."""
-        raise NotImplementedError
+        place = self._place_of(tombstone.rider, tombstone.generation)
+        if channel in place.channels:
+            place.channels.discard(channel)
+            self._publisher.unsettle(tombstone.rider)
+        self._apply(channel, tombstone, own=True)
 
-    def merge(self, channel: str, items: Iterable[Item]) -> None:
-        """What the bus brought: the higher rank wins; never published again."""
-        raise NotImplementedError
+    def release(self, rider: int) -> None:
+        """The rider's socket is gone: the dot stays where it is until its age ends it, or another node takes it."""
+        self._places.pop(rider, None)
 
     def channels_of(self, rider: int) -> frozenset[str]:
         """The channels that this node has put the rider on."""
-        raise NotImplementedError
-
-    def release(self, rider: int) -> None:
-        """The rider's socket is gone: the dot stays where it is until its age ends it, but is not ours to repeat."""
-        raise NotImplementedError
-
-    async def listen(self, listener: Listener, topics: frozenset[str]) -> None:
-        """Hear these topics too: returns when the snapshots have been sent; what follows comes with the ticks.
-
-        When the bus does not answer within `HubOptions.listen_seconds`, the snapshot is of what this node knows, and
-        the rest comes as soon as the bus is back. Raises Invalid for a topic that is none.
-        """
-        raise NotImplementedError
-
-    def unlisten(self, listener: Listener, topics: frozenset[str]) -> None:
-        """Stop hearing these topics. To move a viewport listen to the new ones first."""
-        raise NotImplementedError
-
-    def drop(self, listener: Listener) -> None:
-        """The listener is gone: forget it."""
-        raise NotImplementedError
+        place = self._places.get(rider)
+        return frozenset(place.channels) if place else frozenset()
 
     def watched(self, rider: int) -> bool:
         """Whether anybody, here or on another node, listened to the rider's channels when last heard of."""
-        raise NotImplementedError
+        return any(self._is_heard(name, rider) for name in self.channels_of(rider))
+
+    def _is_heard(self, name: str, rider: int) -> bool:
+        channel = self._state.channels.get(name)
+        if channel is None:
+            return False
+        return channel.receivers > 0 or any(True for _ in channel.topics_of(channel.items.get(rider)))
+
+    def _place_of(self, rider: int, generation: int) -> Place:
+        place = self._places.get(rider)
+        if place is None:
+            place = self._places[rider] = Place(generation)
+            self._publisher.unsettle(rider)
+        elif place.generation < generation:
+            place.generation = generation
+            self._publisher.unsettle(rider)
+        return place
+
+    def _leave(self, channel: str, record: LiveRecord) -> None:
+        """Take the rider off a channel, below the rank of `record`, which may be put on this one, too."""
+        if is_region(channel):
+            self._apply(channel, record, own=True)
+        else:
+            gone = Tombstone(record.rider, record.generation, record.version - 1, record.received_ms)
+            self._apply(channel, gone, own=True)
+
+    # What other nodes say
+
+    def merge(self, channel: str, items: Iterable[Item]) -> None:
+        """What the bus brought: the higher rank wins; never published again."""
+        for item in items:
+            self._apply(channel, item, own=False)
+
+    def _apply(self, channel: str, item: Item, *, own: bool) -> None:
+        """Merge now, or after the tick that is being sent: what a tick shows belongs to one moment."""
+        if self._between_ticks.is_set():
+            self._state.apply(channel, item, own=own)
+        else:
+            self._deferred.append((channel, item, own))
+
+    def _rows_arrived(self, channel: str, rows: bytes) -> None:
+        known = self._state.channels.get(channel)
+        if known is None or not known.topics:
+            return
+        try:
+            self.merge(channel, unpack(rows))
+        except ValueError:
+            _log.error("batch_unreadable", channel=channel)
+
+    async def _merge_between_ticks(self, channel: str, items: list[Item]) -> None:
+        while not self._between_ticks.is_set():
+            await self._between_ticks.wait()
+        self.merge(channel, items)
+
+    def _delivered(self, channel: str, receivers: int, outranked: bytes) -> None:
+        known = self._state.channels.get(channel)
+        if known is not None:
+            known.receivers = receivers - bool(known.topics)
+        if outranked:
+            self.merge(channel, unpack(outranked))
+
+    def _bus_restored(self) -> None:
+        """What was said while we did not hear is lost: read it, and say again what we know ourselves."""
+        for channel in self._state.channels.values():
+            if channel.topics:
+                self._synchroniser.renew(channel)
+            for rider in channel.own:
+                self._publisher.add(channel.name, channel.items[rider])
+        self._confirm_places()
+
+    def _check_stall(self) -> None:
+        """A process that did not run for a while may have lost its riders to other nodes: ask before publishing."""
+        now = self._clock.monotonic()
+        if now - self._alive_at > self._options.stall_seconds:
+            _log.warning("stalled", seconds=round(now - self._alive_at, 3))
+            self._confirm_places()
+        self._alive_at = now
+
+    def _confirm_places(self) -> None:
+        for rider in self._places:
+            self._publisher.unsettle(rider)
+
+    def _superseded(self, rider: int) -> None:
+        """Another node has the rider: what we put out under the old generation is not true any more."""
+        self._metrics.superseded.inc()
+        for name in self.channels_of(rider):
+            channel = self._state.channels.get(name)
+            if channel is not None and rider in channel.own:
+                self._state.forget(channel, rider)
+        self.release(rider)
+        self._superseded_above(rider)
+
+    # What listeners do
+
+    async def listen(self, listener: Listener, topics: Iterable[str]) -> None:
+        """Hear these topics too: returns when the snapshots have been sent; what follows comes with the ticks.
+
+        When the bus does not answer within `HubOptions.listen_seconds`, the snapshot is of what this node knows, and
+        the rest comes as soon as the bus is back. Raises ValueError for a cell that cannot be watched.
+        """
+        await self._audience.listen(listener, topics)
+
+    def unlisten(self, listener: Listener, topics: Iterable[str]) -> None:
+        """Stop hearing these topics. To move a viewport listen to the new ones first."""
+        self._audience.unlisten(listener, topics)
+
+    def drop(self, listener: Listener) -> None:
+        """The listener is gone: forget it. Also ends a `listen` that still waits."""
+        self._audience.drop(listener)
+
+    def levels(self) -> HubLevels:
+        """For metrics and for tests that look for leaks."""
+        return HubLevels(
+            riders=len(self._places),
+            channels=len(self._state.channels),
+            topics=len(self._audience.topics),
+            listeners=len(self._audience),
+            slow_listeners=self._ticker.slow_listeners,
+            unpublished=self._publisher.waiting,
+            out_of_step=self._synchroniser.waiting,
+        )
+
+    # Ticks
 
     async def tick(self) -> None:
         """Send each listener what changed since the last tick. `run` calls it; tests may."""
-        raise NotImplementedError
+        began = self._clock.monotonic()
+        self._check_stall()
+        slices = Slices(self._clock, self._options.slice_seconds)
+        if began - self._swept_at >= _SWEEP_SECONDS:
+            self._swept_at = began
+            await self._sweep(slices)
+        self._between_ticks.clear()
+        try:
+            await self._ticker.run(self._audience.take_dirty(), self._clock.epoch_ms(), slices)
+        finally:
+            self._between_ticks.set()
+            deferred, self._deferred = self._deferred, []
+            for channel, item, own in deferred:
+                self._state.apply(channel, item, own=own)
+        self._publisher.wake()
+        self._metrics.tick_seconds.observe(self._clock.monotonic() - began)
+
+    async def _sweep(self, slices: Slices) -> None:
+        """Forget what is too old."""
+        oldest = self._oldest_ms()
+        for channel in list(self._state.channels.values()):
+            for rider in self._state.expire(channel, oldest):
+                self._expired(channel.name, rider)
+            if slices.used_up:
+                await slices.rest()
+        self._publisher.expire(oldest)
+
+    def _expired(self, channel: str, rider: int) -> None:
+        place = self._places.get(rider)
+        if place is not None:
+            place.channels.discard(channel)
+            if not place.channels:
+                self.release(rider)
+
+    def _oldest_ms(self) -> int:
+        return self._clock.epoch_ms() - round(self._options.age_limit_seconds * 1000)
 
     async def run(self) -> None:
         """Tick and publish until cancelled."""
-        raise NotImplementedError
+        async with TaskOwner("hub") as owner:
+            await asyncio.gather(
+                owner.start(self._tick_for_ever(), "ticks"),
+                owner.start(self._publisher.run(), "publisher"),
+                owner.start(self._synchroniser.run(), "synchroniser"),
+            )
+
+    async def _tick_for_ever(self) -> None:
+        """Ticks at fixed times of the monotonic clock; those that cannot be kept are left out, never caught up."""
+        length = self._options.tick_seconds
+        due = self._clock.monotonic() + length
+        while True:
+            await self._clock.sleep(max(0.0, due - self._clock.monotonic()))
+            await self.tick()
+            due += length
+            late = self._clock.monotonic() - due
+            if late > 0:
+                missed = int(late // length) + 1
+                self._metrics.ticks_missed.inc(missed)
+                due += missed * length

@@ -1,12 +1,15 @@
-"""Who hears: anything with an id that takes packets at once and can say how many it has not written yet."""
+"""Who hears, as the hub sees it: something that takes packets at once, and what it listens to."""
+
+from __future__ import annotations
 
 from typing import Protocol
 
-from realtime.wire.interface import Packet
+from realtime.hub.topic import Topic
+from realtime.wire.packets import Packet
 
 
 class Listener(Protocol):
-    """One socket, as the hub sees it."""
+    """One socket."""
 
     @property
     def id(self) -> str:
@@ -20,3 +23,22 @@ class Listener(Protocol):
     def backlog(self) -> int:
         """Packets queued and not yet written."""
         ...
+
+
+class Hearing:
+    """A listener, its topics, and those of which it has missed something because it was slow."""
+
+    __slots__ = ("checked_tick", "lagging", "listener", "topics")
+
+    def __init__(self, listener: Listener) -> None:
+        self.listener = listener
+        self.topics: dict[str, Topic] = {}
+        self.lagging: set[Topic] = set()
+        self.checked_tick = -1
+
+    def leave(self, topic: Topic) -> None:
+        """Not hear the topic any more."""
+        del self.topics[topic.name]
+        self.lagging.discard(topic)
+        topic.waiting.discard(self)
+        topic.admitted.pop(self, None)

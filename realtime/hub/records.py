@@ -58,6 +58,15 @@ def rank(item: Item) -> Rank:
     return (item.generation, item.version, _POSITION if type(item) is LiveRecord else _REMOVAL)
 
 
+def outranks(item: Item, known: Item) -> bool:
+    """Whether `item` has the higher rank: the same order as `rank`, without making tuples."""
+    if item.generation != known.generation:
+        return item.generation > known.generation
+    if item.version != known.version:
+        return item.version > known.version
+    return type(item) is Tombstone and type(known) is LiveRecord
+
+
 def moment_ms(item: Item) -> int:
     """When the item was made, in milliseconds since the epoch; it is forgotten once that is too long ago."""
     return item.received_ms if isinstance(item, LiveRecord) else item.at_ms
