@@ -24,7 +24,8 @@ class Flag(IntFlag):
     STANDING = 8
     """Jitter around a place where the rider stands."""
     REPEATED = 16
-    """A later fix with a time that the track already has."""
+    """A later fix with a time that the track already has, or a time that cannot be the fix's own because the clock was
+    set and the track passes through it twice."""
     AHEAD = 32
     """Its time is ahead of the server's clock by more than the tolerance."""
 
