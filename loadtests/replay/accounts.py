@@ -72,7 +72,7 @@ class Accounts:
         return _tokens(response.json(), before=tokens)
 
     async def _login(self, credentials: Credentials) -> httpx.Response:
-        body = {"username": credentials.username, "password": credentials.password}
+        body = {"identifier": credentials.username, "password": credentials.password}
         return await self._post("/v1/auth/login", {**body, "device_id": credentials.device_id})
 
     async def _register(self, credentials: Credentials) -> httpx.Response:
