@@ -13,7 +13,7 @@ import redis
 
 from server.stack import PostgresServer, RedisServer
 from tests.support.databases import Databases
-from tests.support.servers import TestServers, new_postgres, new_redis, running
+from tests.support.servers import TestServers, migrated_and_stopped, new_postgres, new_redis, running
 
 _REDIS_DATABASES = 16
 
@@ -69,9 +69,15 @@ def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def _postgres_to_copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    with migrated_and_stopped(tmp_path_factory.mktemp("postgres-to-copy")) as server:
+        yield server
+
+
 @pytest.fixture
-def own_postgres(tmp_path: Path) -> Iterator[PostgresServer]:
-    """A running PostgreSQL of this test's own, not migrated, to be killed, paused or made to refuse."""
-    server = new_postgres(tmp_path / "postgres")
+def own_postgres(tmp_path: Path, _postgres_to_copy: PostgresServer) -> Iterator[PostgresServer]:
+    """A running, migrated PostgreSQL of this test's own, to be killed, paused or made to refuse."""
+    server = new_postgres(tmp_path / "postgres", copy_of=_postgres_to_copy)
     with running(server):
         yield server

@@ -1,4 +1,4 @@
-"""`python -m server stack start|stop|status`: the private PostgreSQL and Redis of this clone, by hand or from scripts.
+"""`python -m server stack start|stop|status|remove`: the private PostgreSQL and Redis of this clone, by hand or from scripts.
 
 Progress goes to standard error, the result to standard output; with `--json` the result is one JSON object.
 """
@@ -16,8 +16,8 @@ DEFAULT_DIRECTORY = Path(__file__).resolve().parents[2] / ".data"
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Declare the command and its options."""
-    parser = subparsers.add_parser("stack", help="start, stop or look at the private PostgreSQL and Redis")
-    parser.add_argument("action", choices=("start", "stop", "status"))
+    parser = subparsers.add_parser("stack", help="start, stop, look at or remove the private PostgreSQL and Redis")
+    parser.add_argument("action", choices=("start", "stop", "status", "remove"))
     parser.add_argument("--dir", type=Path, default=DEFAULT_DIRECTORY, help="where they live (default: %(default)s)")
     parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
     parser.set_defaults(run=run)
@@ -25,7 +25,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def run(arguments: argparse.Namespace) -> int:
     """Do what was asked; the exit status is 1 when it could not be done, or when `status` finds something down."""
-    actions = {"start": _start, "stop": _stop, "status": _status}
+    actions = {"start": _start, "stop": _stop, "status": _status, "remove": _remove}
     try:
         return actions[arguments.action](arguments.dir, arguments.json)
     except stack.StackError as error:
@@ -46,6 +46,13 @@ def _stop(directory: Path, as_json: bool) -> int:
     stack.stop(directory, report=_report)
     if as_json:
         _print_json({"stopped": True})
+    return 0
+
+
+def _remove(directory: Path, as_json: bool) -> int:
+    stack.remove(directory, report=_report)
+    if as_json:
+        _print_json({"removed": True})
     return 0
 
 

@@ -1,8 +1,9 @@
-"""Finding PostgreSQL's programs: Debian and Ubuntu keep them off the PATH, one directory a version.
+"""Finding and running PostgreSQL's programs: Debian and Ubuntu keep them off the PATH, one directory a version.
 
 A new cluster takes the newest version that has PostGIS; an old cluster needs the version it was made with.
 """
 
+import os
 import re
 import shutil
 import subprocess
@@ -18,6 +19,7 @@ _PLACES = (
     "opt/homebrew/opt/postgresql@*/bin",
     "usr/local/opt/postgresql@*/bin",
 )
+_WORK_SECONDS = 60
 HOW_TO_INSTALL = (
     "run `make setup`, or install it by hand: `apt-get install postgresql-15-postgis-3` on Debian 12 "
     "(the number differs elsewhere: `apt-cache search postgis`), `brew install postgresql@17 postgis` on macOS"
@@ -45,8 +47,7 @@ class Binaries:
         return (shared / "extension" / "postgis.control").exists()
 
     def _ask(self, program: str, option: str) -> str:
-        answer = subprocess.run([self[program], option], capture_output=True, text=True, check=True)  # noqa: S603 - ours
-        return answer.stdout.strip()
+        return run([self[program], option], Path("/")).stdout.strip()
 
 
 def find(major: int | None = None) -> Binaries:
@@ -70,4 +71,26 @@ def _installed() -> list[Binaries]:
     on_path = shutil.which("postgres")
     if on_path is not None:
         directories.append(Path(on_path).resolve().parent)
-    return [Binaries(directory) for directory in directories if (directory / "initdb").exists()]
+    programs = ("initdb", "postgres", "psql", "pg_config")
+    return [Binaries(place) for place in directories if all((place / program).exists() for program in programs)]
+
+
+def environment() -> dict[str, str]:
+    """Ours without PGHOST, PGSERVICE and the like, which are meant for other servers, and without a broken locale."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_", "LANG"))}
+    return {**kept, "LC_ALL": "C"}
+
+
+def run(
+    command: list[str], directory: Path, *, timeout_seconds: float = _WORK_SECONDS
+) -> subprocess.CompletedProcess[str]:
+    """Run one of the programs in a directory that its user may enter. Raises subprocess.TimeoutExpired."""
+    return subprocess.run(  # noqa: S603 - our own commands, no shell
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=directory,
+        env=environment(),
+        timeout=timeout_seconds,
+    )

@@ -6,21 +6,21 @@ told otherwise it is as durable as PostgreSQL is by default; throw-away clusters
 
 import hashlib
 import os
-import secrets
 import shutil
 import signal
 import stat
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from server.stack import postgres_binaries, processes, run_as
+from server.stack import postgres_binaries, processes
 from server.stack.errors import StackError
 from server.stack.ports import HOST
+from server.stack.postgres_cluster import USER, Cluster
 from server.stack.private_server import PrivateServer, Report, silent
+from server.stack.run_as import RunAs
 
-USER = "throttlecove"
 DATABASE = "throttlecove"
 SETTINGS: Mapping[str, str] = {
     "max_connections": "200",
@@ -38,7 +38,11 @@ _WORK_SECONDS = 60
 
 
 class PostgresServer(PrivateServer):
-    """PostgreSQL in `directory`; with `durable=False` a crash of the machine loses the cluster (tests)."""
+    """PostgreSQL in `directory`.
+
+    For tests: with `durable=False` a crash of the machine (not of the server) may lose the cluster, and with
+    `copy_of` a cluster that is not there yet is made as a copy of another server's, which must not be running.
+    """
 
     name: ClassVar[str] = "PostgreSQL"
     stop_signal: ClassVar[signal.Signals] = signal.SIGINT  # "fast": sessions are ended, everything is written
@@ -51,10 +55,12 @@ class PostgresServer(PrivateServer):
         durable: bool = True,
         ephemeral: bool = False,
         settings: Mapping[str, str] | None = None,
+        copy_of: "PostgresServer | None" = None,
         report: Report = silent,
     ) -> None:
         super().__init__(directory, ephemeral=ephemeral, report=report)
         self._settings = {**SETTINGS, **({} if durable else FORGETFUL), **(settings or {})}
+        self._cluster: Cluster = Cluster(self.directory, template=copy_of._cluster if copy_of else None)
 
     @property
     def url(self) -> str:
@@ -62,57 +68,88 @@ class PostgresServer(PrivateServer):
 
     def url_of(self, database: str) -> str:
         """The address of another database of the same cluster."""
-        return f"postgresql://{USER}:{self._password()}@{HOST}:{self.port}/{database}"
+        return f"postgresql://{USER}:{self._cluster.password}@{HOST}:{self.port}/{database}"
+
+    @property
+    def sockets(self) -> Path:
+        """The directory of its unix socket, which only its owner may enter."""
+        # A socket's path may have some 100 bytes, so that a directory deep in a home directory will not do.
+        digest = hashlib.sha256(str(self.directory).encode()).hexdigest()[:12]
+        return Path("/tmp") / f"throttlecove-{digest}"  # noqa: S108 - ours alone: checked when it is made
 
     def run_sql(self, statement: str, *, database: str = DATABASE) -> str:
         """Run one statement over the private socket and return its rows, columns divided by `|`.
 
         For the administration of the cluster; raises StackError with PostgreSQL's own words.
         """
-        result = self._psql(statement, database)
+        result = self._psql(statement, database, _WORK_SECONDS)
         if result.returncode != 0:
             raise StackError(f"PostgreSQL refused `{statement}`: {result.stderr.strip()}")
         return result.stdout.strip()
 
     def is_healthy(self) -> bool:
-        if self.pid is None:
+        if self.pid is None or not self._says_ready():
             return False
         try:
-            answer = self._psql("SHOW data_directory", "postgres", timeout_seconds=_ANSWER_SECONDS)
+            answer = self._psql("SHOW data_directory", "postgres", _ANSWER_SECONDS)
         except subprocess.TimeoutExpired:
             return False
-        return answer.returncode == 0 and answer.stdout.strip() == str(self._cluster)
+        return answer.returncode == 0 and answer.stdout.strip() == str(self._cluster.data)
 
     def start(self) -> bool:
         started = super().start()
-        if started:
-            self._make_database()
-        return started
-
-    def _make_database(self) -> None:
         if not self.run_sql(f"SELECT 1 FROM pg_database WHERE datname = '{DATABASE}'", database="postgres"):  # noqa: S608
             self.run_sql(f"CREATE DATABASE {DATABASE}", database="postgres")
-        self.run_sql("CREATE EXTENSION IF NOT EXISTS postgis")
+        if started:
+            self.run_sql("CREATE EXTENSION IF NOT EXISTS postgis")
+        return started
 
-    # --- the process
+    def remove(self) -> None:
+        self.stop()
+        self._cluster.remove()
+        super().remove()
+
+    def _psql(self, statement: str, database: str, timeout_seconds: float) -> subprocess.CompletedProcess[str]:
+        address = ["-h", str(self.sockets), "-p", str(self.port), "-U", USER, "-d", database]
+        command = [self._cluster.binaries["psql"], "-XAqt", "-v", "ON_ERROR_STOP=1", *address, "-c", statement]
+        return postgres_binaries.run(command, self.directory, timeout_seconds=timeout_seconds)
 
     def _marker(self) -> str:
-        return str(self._cluster)
+        return str(self._cluster.data)
+
+    @property
+    def _pid_file(self) -> Path:
+        return self._cluster.data / "postmaster.pid"
 
     def _recorded_pid(self) -> int | None:
         try:
-            return int(self._pid_file.read_text().splitlines()[0])
+            return int(self._pid_lines()[0])
         except (OSError, ValueError, IndexError):
             return None
 
+    def _says_ready(self) -> bool:
+        try:
+            return self._pid_lines()[-1].strip() == "ready"
+        except (OSError, IndexError):
+            return False
+
+    def _pid_lines(self) -> list[str]:
+        return self._pid_file.read_text().splitlines()
+
     def _prepare(self) -> None:
-        identity = run_as.choose(self.directory, self._cluster)
-        if not self._cluster.exists():
-            self._make_cluster(identity)
+        identity = self._cluster.settle()
+        if not self._cluster.exists:
+            self._report(f"{self.name} {self._cluster.binaries.major}: making a cluster in {self._cluster.place}")
+            self._cluster.make(identity)
         self._make_sockets(identity)
 
+    def _make_sockets(self, identity: RunAs) -> None:
+        self.sockets.mkdir(mode=0o700, exist_ok=True)
+        if not _is_own_directory(self.sockets):
+            raise StackError(f"{self.sockets} is in the way and belongs to somebody else; remove it")
+        identity.own(self.sockets)
+
     def _command(self) -> list[str]:
-        identity = run_as.choose(self.directory, self._cluster)
         options = {
             "listen_addresses": HOST,
             "port": str(self.port),
@@ -121,12 +158,14 @@ class PostgresServer(PrivateServer):
             **self._settings,
         }
         set_options = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
-        return [*identity.prefix, self._binaries()["postgres"], "-D", str(self._cluster), *set_options]
+        prefix = self._cluster.settle().prefix
+        return [*prefix, self._cluster.binaries["postgres"], "-D", str(self._cluster.data), *set_options]
 
     def _environment(self) -> dict[str, str]:
-        # PGHOST, PGSERVICE and the like are meant for another server; a broken locale must not stop initdb.
-        ours = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_", "LANG"))}
-        return {**ours, "LC_ALL": "C"}
+        return postgres_binaries.environment()
+
+    def _working_directory(self) -> Path:
+        return self._cluster.place
 
     def _clean(self) -> None:
         if self.pid is not None:
@@ -138,91 +177,11 @@ class PostgresServer(PrivateServer):
 
     def _end_orphans(self) -> None:
         """Children of a killed postmaster end by themselves; while one is left, no new one starts."""
-        orphans = processes.working_in(self._cluster)
+        orphans = processes.working_in(self._cluster.data)
         if not processes.wait_until(
             lambda: not any(map(processes.is_alive, orphans)), timeout_seconds=_ORPHANS_WITHIN_SECONDS
         ):
             processes.send(orphans, signal.SIGKILL)
-
-    # --- the cluster
-
-    @property
-    def _cluster(self) -> Path:
-        return self.directory / "data"
-
-    @property
-    def _pid_file(self) -> Path:
-        return self._cluster / "postmaster.pid"
-
-    @property
-    def _password_file(self) -> Path:
-        return self.directory / "password"
-
-    @property
-    def sockets(self) -> Path:
-        """The directory of its unix socket, which only its owner may enter."""
-        # A socket's path may have some 100 bytes, so that a directory deep in a home directory will not do.
-        digest = hashlib.sha256(str(self.directory).encode()).hexdigest()[:12]
-        return Path("/tmp") / f"throttlecove-{digest}"  # noqa: S108 - ours alone: checked when it is made
-
-    def _binaries(self) -> postgres_binaries.Binaries:
-        version_file = self._cluster / "PG_VERSION"
-        return postgres_binaries.find(int(version_file.read_text()) if version_file.exists() else None)
-
-    def _password(self) -> str:
-        try:
-            return self._password_file.read_text().strip()
-        except OSError as error:
-            raise StackError(
-                f"{self.name} in {self.directory} was never started; run `python -m server stack start`"
-            ) from error
-
-    def _make_cluster(self, identity: run_as.RunAs) -> None:
-        binaries = postgres_binaries.find()
-        self._report(f"PostgreSQL {binaries.major}: making a cluster in {self.directory}")
-        self._password_file.write_text(secrets.token_urlsafe(24))
-        self._password_file.chmod(0o600)
-        identity.own(self._password_file)
-        unfinished = self.directory / "data.unfinished"
-        shutil.rmtree(unfinished, ignore_errors=True)
-        options = [
-            "--username",
-            USER,
-            "--pwfile",
-            str(self._password_file),
-            "--encoding=UTF8",
-            "--locale=C",
-            "--no-sync",
-        ]
-        trust = ["--auth-local=trust", "--auth-host=scram-sha-256"]
-        made = self._run([*identity.prefix, binaries["initdb"], "-D", str(unfinished), *options, *trust], _WORK_SECONDS)
-        if made.returncode != 0:
-            raise StackError(f"initdb could not make a cluster in {self.directory}: {made.stderr.strip()}")
-        unfinished.rename(self._cluster)
-
-    def _make_sockets(self, identity: run_as.RunAs) -> None:
-        self.sockets.mkdir(mode=0o700, exist_ok=True)
-        if not _is_own_directory(self.sockets):
-            raise StackError(f"{self.sockets} is in the way and belongs to somebody else; remove it")
-        identity.own(self.sockets)
-
-    def _psql(
-        self, statement: str, database: str, timeout_seconds: float = _WORK_SECONDS
-    ) -> subprocess.CompletedProcess[str]:
-        address = ["-h", str(self.sockets), "-p", str(self.port), "-U", USER, "-d", database]
-        command = [self._binaries()["psql"], "-XAqt", "-v", "ON_ERROR_STOP=1", *address, "-c", statement]
-        return self._run(command, timeout_seconds)
-
-    def _run(self, command: Sequence[str], timeout_seconds: float) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(  # noqa: S603 - our own commands, no shell
-            command,
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=self.directory,
-            env=self._environment(),
-            timeout=timeout_seconds,
-        )
 
 
 def _is_own_directory(path: Path) -> bool:

@@ -5,6 +5,7 @@ meanwhile exchanged. The faults that tests need (kill, pause, refuse) are here a
 """
 
 import os
+import shutil
 import signal
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -74,6 +75,9 @@ class PrivateServer(ABC):
     def _environment(self) -> dict[str, str]:
         return dict(os.environ)
 
+    def _working_directory(self) -> Path:
+        return self.directory
+
     @property
     def log(self) -> Path:
         """The server's own log."""
@@ -96,7 +100,7 @@ class PrivateServer(ABC):
     def start(self) -> bool:
         """Make sure that it runs and answers; True when it had to be started. Raises StackError when it cannot be."""
         self._stop_refusing()
-        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.directory.mkdir(mode=0o711, parents=True, exist_ok=True)  # may be passed through, not looked into
         if self._reuse():
             return False
         self._clean()
@@ -127,7 +131,7 @@ class PrivateServer(ABC):
         self._shorten_log()
         pid = processes.spawn(
             self._command(),
-            directory=self.directory,
+            directory=self._working_directory(),
             log=self.log,
             environment=self._environment(),
             dies_by=self.tied_signal if self._ephemeral else None,
@@ -157,6 +161,11 @@ class PrivateServer(ABC):
                 processes.kill_family(pid)
         self._clean()
         return pid is not None
+
+    def remove(self) -> None:
+        """Stop it and delete all that it has stored."""
+        self.stop()
+        shutil.rmtree(self.directory, ignore_errors=True)
 
     def kill(self) -> None:
         """SIGKILL it and its children, as a crash or the memory killer would."""

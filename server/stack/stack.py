@@ -6,20 +6,17 @@
 import contextlib
 import dataclasses
 import fcntl
-import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from server.stack import run_as
 from server.stack.errors import StackError
 from server.stack.postgres_server import PostgresServer
 from server.stack.private_server import PrivateServer, Report, silent
 from server.stack.redis_server import RedisServer
-
-_ELSEWHERE = Path("/var/lib/throttlecove")
 
 
 @dataclass(frozen=True)
@@ -66,6 +63,14 @@ def stop(directory: Path, *, report: Report = silent) -> None:
         _record(directory).unlink(missing_ok=True)
 
 
+def remove(directory: Path, *, report: Report = silent) -> None:
+    """Stop both servers and delete the directory with all that they have stored."""
+    stop(directory, report=report)
+    for server in _servers(directory, silent):
+        server.remove()
+    shutil.rmtree(directory, ignore_errors=True)
+
+
 def status(directory: Path) -> list[ServerStatus]:
     """What runs of the stack in this directory."""
     return [_status(server) for server in _servers(directory, silent)]
@@ -100,24 +105,6 @@ def _make_directory(directory: Path) -> None:
         raise StackError(f"cannot make {directory}: {error.strerror}; name another one with --dir") from error
     if not os.access(directory, os.W_OK | os.X_OK):
         raise StackError(f"{directory} is not writable for this user; run as its owner, or name another with --dir")
-    _make_home_of_postgres(directory / "postgres")
-
-
-def _make_home_of_postgres(home: Path) -> None:
-    """Make its directory; elsewhere, with a link to it, when PostgreSQL's user could not reach this one.
-
-    That is so for root in a closed directory where user namespaces are not allowed, as in many containers.
-    """
-    if home.is_symlink() or home.exists():
-        return
-    home.mkdir(mode=0o700)
-    try:
-        run_as.choose(home, home / "data")
-    except StackError:
-        home.rmdir()
-        elsewhere = _ELSEWHERE / hashlib.sha256(str(home).encode()).hexdigest()[:12]
-        elsewhere.mkdir(mode=0o711, parents=True, exist_ok=True)
-        home.symlink_to(elsewhere / "postgres", target_is_directory=True)
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ def home() -> Iterator[Path]:
     closed = Path(tempfile.mkdtemp(prefix="it's closed "))  # mode 700
     directory = closed / "a directory whose path is longer than a socket's may be" / ("deep" * 12) / ".data"
     yield directory
-    stack.stop(directory)
+    stack.remove(directory)
     shutil.rmtree(closed)
 
 

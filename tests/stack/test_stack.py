@@ -126,7 +126,7 @@ async def test_a_stale_pid_that_is_somebody_elses_now_is_left_alone(home: Path) 
     stack.stop(home)
     bystander = psutil.Popen(["sleep", "60"])
     (home / "redis" / "redis.pid").write_text(f"{bystander.pid}\n")
-    (home / "postgres" / "data" / "postmaster.pid").write_text(f"{bystander.pid}\n")
+    (home / "postgres" / "cluster" / "data" / "postmaster.pid").write_text(f"{bystander.pid}\n")
 
     address = stack.start(home)
     assert bystander.pid not in (address.redis_pid, address.postgres_pid)
@@ -180,7 +180,7 @@ async def test_postgres_is_durable_and_wants_its_password(home: Path) -> None:
 
 
 async def test_an_unfinished_first_start_is_made_good(home: Path) -> None:
-    left_behind = home / "postgres" / "data.unfinished"
+    left_behind = home / "postgres" / "cluster" / "data.unfinished"
     left_behind.mkdir(parents=True)
     (left_behind / "PG_VERSION").write_text("15\n")
     address = stack.start(home)

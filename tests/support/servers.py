@@ -1,6 +1,5 @@
 """Real servers for tests, each in a directory of its own that goes with it."""
 
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,9 +18,21 @@ class TestServers:
     redis: RedisServer
 
 
-def new_postgres(directory: Path) -> PostgresServer:
+def new_postgres(directory: Path, *, copy_of: PostgresServer | None = None) -> PostgresServer:
     """A PostgreSQL that does not wait for the disk and does not outlive the test process; not started yet."""
-    return PostgresServer(directory, durable=False, ephemeral=True)
+    return PostgresServer(directory, durable=False, ephemeral=True, copy_of=copy_of)
+
+
+@contextmanager
+def migrated_and_stopped(directory: Path) -> Iterator[PostgresServer]:
+    """A PostgreSQL whose database has the whole schema, to be copied: a tenth of the work of making it anew."""
+    from domain.db.migrate import migrate  # noqa: PLC0415 - tests without a database do not load the schema
+
+    server = new_postgres(directory)
+    with running(server):
+        migrate(server.url)
+        server.stop()
+        yield server
 
 
 def new_redis(directory: Path) -> RedisServer:
@@ -38,5 +49,4 @@ def running(*servers: PrivateServer) -> Iterator[None]:
         yield
     finally:
         for server in servers:
-            server.stop()
-            shutil.rmtree(server.directory, ignore_errors=True)
+            server.remove()
