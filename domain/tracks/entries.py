@@ -19,6 +19,8 @@ WRITERS_GROUP = "writers"
 """The consumer group of the track writers."""
 ENTRY_FIELD = "records"
 """The field of a stream entry that holds the encoded records."""
+CLAIM_PREFIX = "track:"
+"""Begins the Redis key of the claim on a track id; the id follows."""
 
 FixRow: TypeAlias = tuple[
     int, int, float, float, float | None, float | None, float | None, float | None, float | None, float | None, int

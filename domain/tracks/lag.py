@@ -26,7 +26,7 @@ async def stream_lag(redis: Redis) -> StreamLag:
 
     Raises redis.RedisError or OSError when Redis does not answer. The client may decode responses or not.
     """
-    entries, in_hand, oldest, now_ms = await redis.eval(_SCRIPT, 1, TRACK_STREAM, WRITERS_GROUP)  # type: ignore[misc]
+    entries, in_hand, oldest, now_ms = await redis.eval(_SCRIPT, 1, TRACK_STREAM, WRITERS_GROUP)
     return StreamLag(int(entries), int(in_hand), _age_seconds(oldest, int(now_ms)))
 
 

@@ -1,0 +1,128 @@
+"""A worker process: the track writer, the finisher, the partitions and the heartbeat, run together until told to stop.
+
+Any number of workers may run; they share the stream and the tracks, and take over from one that dies. Neither Postgres
+nor Redis has to be there at the start. A fault nobody foresaw ends the worker, and its successor takes over.
+"""
+
+import asyncio
+import gc
+from collections.abc import Coroutine
+from dataclasses import replace
+from typing import Any
+
+import structlog
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from domain.kit.clock import Clock
+from domain.kit.tasks import TaskOwner
+from workers.database import Database, DatabaseOptions
+from workers.heartbeat import Heartbeat
+from workers.metrics import WorkerMetrics
+from workers.options import WorkerOptions
+from workers.tracks.claims import ClaimExpiry
+from workers.tracks.finisher import Finisher
+from workers.tracks.loop import TrackWriter
+from workers.tracks.partition_keeper import PartitionKeeper
+from workers.tracks.point_store import WRITER_SET_UP, PointStore
+from workers.tracks.source import StreamSource
+
+_log = structlog.get_logger(__name__)
+
+_GARBAGE_THRESHOLDS = (50_000, 20, 50)
+"""New objects before the collector looks at them, and how seldom it looks at older ones."""
+
+
+def tune_garbage_collection() -> None:
+    """A batch is hundreds of thousands of small objects without cycles: looking for some takes half of the CPU time."""
+    gc.freeze()
+    gc.set_threshold(*_GARBAGE_THRESHOLDS)
+
+
+async def run_worker(
+    *,
+    database_url: str,
+    redis_url: str,
+    clock: Clock,
+    stop: asyncio.Event,
+    options: WorkerOptions,
+    metrics: WorkerMetrics,
+) -> None:
+    """Work until `stop` is set and the batch in hand is stored (or cannot be: then it is left to others).
+
+    `database_url` is libpq's form. Raises what is no fault of Postgres or Redis.
+    """
+    tune_garbage_collection()
+    redis = connect_redis(redis_url, options)
+    writing = Database(_database_options(database_url, options), name="throttlecove-writer", set_up=WRITER_SET_UP)
+    finishing = Database(_finisher_options(database_url, options), name="throttlecove-finisher")
+    making = Database(_database_options(database_url, options), name="throttlecove-partitions")
+    partitions = PartitionKeeper(
+        making, clock, months=options.partition_months, check_seconds=options.partition_check_seconds
+    )
+    heartbeat = Heartbeat(redis, clock, metrics, worker_id=options.worker_id, seconds=options.heartbeat_seconds)
+    parts = {
+        "writer": create_writer(redis, writing, clock, options, metrics).run(stop),
+        "finisher": Finisher(finishing, clock, options, metrics).run(stop),
+        "partitions": partitions.run(stop),
+        "heartbeat": heartbeat.run(stop),
+    }
+    _log.info("worker_started", worker=options.worker_id)
+    try:
+        await _run_together(parts)
+    finally:
+        for database in (writing, finishing, making):
+            await database.aclose()
+        await redis.aclose()
+    _log.info("worker_stopped", worker=options.worker_id)
+
+
+async def _run_together(parts: dict[str, Coroutine[Any, Any, None]]) -> None:
+    """Until all have ended; the first that fails ends the others."""
+    async with TaskOwner("worker") as tasks:
+        running = [tasks.start(work, name) for name, work in parts.items()]
+        done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_EXCEPTION)
+        for task in done:
+            task.result()
+
+
+def connect_redis(redis_url: str, options: WorkerOptions) -> Redis:
+    """A client with a limit on every wait and no retries of its own."""
+    return Redis.from_url(
+        redis_url,
+        socket_timeout=options.redis_timeout_seconds,
+        socket_connect_timeout=options.redis_timeout_seconds,
+        retry=Retry(NoBackoff(), 0),
+        protocol=2,
+    )
+
+
+def create_writer(
+    redis: Redis, database: Database, clock: Clock, options: WorkerOptions, metrics: WorkerMetrics
+) -> TrackWriter:
+    """The track writer of this worker; its database needs `WRITER_SET_UP`."""
+    source = StreamSource(
+        redis,
+        clock,
+        consumer=options.worker_id,
+        entries=options.read_entries,
+        claim_idle_seconds=options.claim_idle_seconds,
+        block_seconds=options.block_seconds,
+    )
+    claims = ClaimExpiry(redis, clock, life_seconds=options.claim_life_seconds)
+    return TrackWriter(source, PointStore(database), claims, clock, metrics, batch_bytes=options.batch_bytes)
+
+
+def _database_options(url: str, options: WorkerOptions) -> DatabaseOptions:
+    return DatabaseOptions(
+        url,
+        connect_timeout_seconds=options.connect_timeout_seconds,
+        statement_timeout_seconds=options.statement_timeout_seconds,
+        answer_timeout_seconds=options.statement_timeout_seconds + 10,
+    )
+
+
+def _finisher_options(url: str, options: WorkerOptions) -> DatabaseOptions:
+    """Computing a long track takes longer than a writer may hold a transaction open, and keeps nobody waiting."""
+    return replace(_database_options(url, options), idle_in_transaction_seconds=600)
