@@ -11,10 +11,8 @@ from uuid import UUID
 from domain.kit.errors import Unavailable
 from domain.tracks.ownership import Claim
 from geo.filters import LiveFilter
-from geo.fix import Fix, Flag
+from geo.fix import IMPLAUSIBLE, Fix, Flag
 
-AHEAD_TOLERANCE_MS = 120_000
-"""A phone's clock this far ahead is flagged (not refused), and does not make what follows late."""
 REMEMBERED_TRACKS = 20_000
 
 
@@ -33,18 +31,16 @@ class OpenTrack:
         self.month = claim.month
         self.stopped = False
         self._filter = LiveFilter()
-        self._newest_ms = newest_ms
+        self._stored_ms = newest_ms
 
     def judge(self, fix: Fix, now_ms: int) -> Judged:
         """The provisional flags of a fix, and whether it is the newest and believable one."""
-        newest = self._newest_ms
-        late = newest is not None and fix.timestamp <= min(newest, now_ms + AHEAD_TOLERANCE_MS)
-        ahead = Flag.AHEAD if fix.timestamp > now_ms + AHEAD_TOLERANCE_MS else Flag(0)
-        if late:
-            return Judged(ahead, moves_the_dot=False)
-        self._newest_ms = fix.timestamp
-        flags = self._filter.judge(fix)
-        return Judged(flags | ahead, moves_the_dot=not flags and not self.stopped)
+        before_the_stored = self._stored_ms is not None and fix.timestamp <= self._stored_ms
+        if before_the_stored and self._filter.newest is None:
+            return Judged(Flag(0), moves_the_dot=False)
+        late = self._filter.is_late(fix)
+        flags = self._filter.judge(fix, now_ms)
+        return Judged(flags, moves_the_dot=not late and not flags & IMPLAUSIBLE and not self.stopped)
 
 
 class StoredTracks(Protocol):

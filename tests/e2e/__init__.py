@@ -1,0 +1,1 @@
+"""Whole processes: servers, workers, phones over real sockets."""
