@@ -1,4 +1,4 @@
-"""`python -m server stack start|stop|status|remove`: the private PostgreSQL and Redis of this clone, by hand or from scripts.
+"""`python -m server stack start|stop|status|remove`: the private PostgreSQL and Redis, for people and scripts.
 
 Progress goes to standard error, the result to standard output; with `--json` the result is one JSON object.
 """

@@ -72,7 +72,7 @@ class Cluster:
         except StackError:
             if self.exists or self._link.is_symlink() or os.geteuid() != 0:
                 raise
-        self.place.rmdir()
+        shutil.rmtree(self.place)  # holds at most the leavings of an interrupted try
         digest = hashlib.sha256(str(self._directory).encode()).hexdigest()[:12]
         self._link.symlink_to(_ELSEWHERE / digest, target_is_directory=True)
         return self.settle()
