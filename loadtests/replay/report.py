@@ -1,14 +1,14 @@
 """The result: a table for people, and one JSON object for machines."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from loadtests.replay.judge import IMPLAUSIBLE, REPEATED, STANDING, Verdict
-from loadtests.replay.ledger import Sighting, Unseen
+from loadtests.replay.ledger import Ledger, Sighting, Unseen
 
 LARGEST_DISTANCE_ERROR_PCT = 0.1
 """Stored and own distance may differ by this much before they count as different."""
@@ -19,7 +19,9 @@ class Outcome:
     """Everything a run found out."""
 
     riders: int
+    ledgers: Sequence[Ledger]
     verdicts: Sequence[Verdict]
+    """One for each ledger, in the same order; none when the run was not checked."""
     pending_at_kill: int | None = None
     watched_across_nodes: bool = False
     reconnects: int = 0
@@ -52,8 +54,8 @@ class Outcome:
 def summary(outcome: Outcome) -> dict[str, Any]:
     """The JSON object: the agreed fields first, then what else is worth knowing."""
     verdicts = outcome.verdicts
-    ledgers = [verdict.ledger for verdict in verdicts]
-    latencies, unseen = live_figures(verdicts)
+    ledgers = outcome.ledgers
+    latencies, unseen = live_figures(ledgers, verdicts)
     return {
         "riders": outcome.riders,
         "fixes_sent": sum(ledger.sent_count for ledger in ledgers),
@@ -69,7 +71,7 @@ def summary(outcome: Outcome) -> dict[str, Any]:
         "different": sum(len(verdict.different) for verdict in verdicts),
         "unexpected": sum(len(verdict.unexpected) for verdict in verdicts),
         "unfinished": sum(not verdict.finished for verdict in verdicts),
-        "tracks": len(verdicts),
+        "tracks": len(ledgers),
         "tracks_without_outliers": sum(verdict.without_outliers for verdict in verdicts),
         "fixes_standing": sum(verdict.standing for verdict in verdicts),
         "fixes_repeated": sum(verdict.repeated for verdict in verdicts),
@@ -92,13 +94,15 @@ def summary(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def live_figures(verdicts: Iterable[Verdict]) -> tuple[list[float], Counter[str]]:
+def live_figures(ledgers: Sequence[Ledger], verdicts: Sequence[Verdict]) -> tuple[list[float], Counter[str]]:
     """Seconds from sending to receipt of each displayed live fix; and, for the others, why they were not received."""
     latencies: list[float] = []
     unseen: Counter[str] = Counter()
-    for verdict in verdicts:
-        for sighting in verdict.ledger.sightings:
-            reason = _why_not_shown(sighting, verdict.flags.get(sighting.seq, 0))
+    flags = {verdict.ledger.track_id: verdict.flags for verdict in verdicts}
+    for ledger in ledgers:
+        of_seq = flags.get(ledger.track_id, {})
+        for sighting in ledger.sightings:
+            reason = _why_not_shown(sighting, of_seq.get(sighting.seq, 0))
             if sighting.seen_at is not None and not (sighting.conflated and reason):
                 latencies.append(sighting.seen_at - sighting.sent_at)
             else:

@@ -53,6 +53,7 @@ async def replay(
     verdicts = await _check(fleet, options, database_url) if database_url else []
     return Outcome(
         riders=journeys.riders,
+        ledgers=fleet.ledgers,
         verdicts=verdicts,
         pending_at_kill=pending,
         watched_across_nodes=len(options.urls) > 1,
@@ -92,17 +93,29 @@ async def _ride(fleet: Fleet, options: Options, meanwhile: Meanwhile | None) -> 
     progress = asyncio.create_task(_progress(fleet, options), name="progress")
     beside = asyncio.ensure_future(meanwhile(fleet)) if meanwhile is not None else None
     try:
-        done, _ = await asyncio.wait({riding}, timeout=_patience(options))
-        if not done:
-            say("riding takes too long and is given up; what is unanswered stays so")
-        else:
-            _raise_failure(riding)
+        await _ended(riding, beside, _patience(options))
         return await _result_of(beside)
     finally:
         for task in (riding, progress, beside):
             if task is not None:
                 task.cancel()
         await asyncio.gather(riding, progress, *([beside] if beside is not None else []), return_exceptions=True)
+
+
+async def _ended(riding: asyncio.Task[None], beside: "asyncio.Future[int] | None", patience: float | None) -> None:
+    """Until riding has ended, or takes too long; raises at once when what goes on beside it fails."""
+    began = time.monotonic()
+    if beside is not None:
+        both: set[asyncio.Future[Any]] = {riding, beside}
+        await asyncio.wait(both, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+        if beside.done():
+            beside.result()
+    left = None if patience is None else max(0.0, patience - (time.monotonic() - began))
+    await asyncio.wait({riding}, timeout=left)
+    if riding.done():
+        _raise_failure(riding)
+    else:
+        say("riding takes too long and is given up; what is unanswered stays so")
 
 
 async def _result_of(beside: "asyncio.Future[int] | None") -> int | None:

@@ -30,7 +30,10 @@ class Interruption:
         self._share = share
 
     async def __call__(self, fleet: Fleet) -> int:
-        """The number of entries that were pending when the worker was dead; 0 when none ever were."""
+        """The number of entries that were pending when the worker was dead; 0 when none ever were.
+
+        Raises DidNotStart when a part of the system ends by itself meanwhile.
+        """
         await self._under_way(fleet)
         async with redis.asyncio.Redis.from_url(self._system.redis_url) as client:
             worker = self._system.worker
@@ -53,6 +56,7 @@ class Interruption:
             acknowledged = sum(ledger.acknowledged_count for ledger in fleet.ledgers)
             if fixes and acknowledged >= self._share * fixes:
                 return
+            self._system.check()
             await asyncio.sleep(0.2)
 
     async def _catch(self, client: "redis.asyncio.Redis", worker: Process) -> bool:

@@ -149,7 +149,7 @@ def test_a_track_with_a_teleport_does_not_count_for_the_flagged_share() -> None:
     verdict = _verdict(ledger, rows)
     assert not verdict.without_outliers
     assert verdict.fastest_kept < 100
-    assert Outcome(1, [verdict]).flagged_max_pct == 0.0
+    assert Outcome(1, [ledger], [verdict]).flagged_max_pct == 0.0
 
 
 def test_live_figures_leave_out_what_was_never_shown_and_say_why() -> None:
@@ -165,14 +165,14 @@ def test_live_figures_leave_out_what_was_never_shown_and_say_why() -> None:
     ]
     rows = _rows(ledger)
     rows[2] = rows[2]._replace(flags=4)
-    latencies, unseen = live_figures([_verdict(ledger, rows)])
+    latencies, unseen = live_figures([ledger], [_verdict(ledger, rows)])
     assert latencies == pytest.approx([0.2, 0.4])
     assert unseen == {Unseen.FLAGGED: 1, Unseen.AWAY: 1, Unseen.OLDER: 1, Unseen.REFUSED: 1, Unseen.NEVER: 1}
 
 
 def test_the_summary_begins_with_the_agreed_fields() -> None:
     ledger = _ledger()
-    outcome = Outcome(1, [_verdict(ledger, _rows(ledger))], pending_at_kill=3)
+    outcome = Outcome(1, [ledger], [_verdict(ledger, _rows(ledger))], pending_at_kill=3)
     assert outcome.sound
     assert list(summary(outcome))[:11] == [
         "riders",
@@ -191,4 +191,4 @@ def test_the_summary_begins_with_the_agreed_fields() -> None:
 
 
 def test_a_run_that_stored_nothing_is_not_sound() -> None:
-    assert not Outcome(1, []).sound
+    assert not Outcome(1, [], []).sound
