@@ -68,9 +68,8 @@ def _of_existing(status: os.stat_result) -> RunAs:
 
 def _for_new(directory: Path) -> list[RunAs]:
     found = [_mapped()]
-    clone = directory.parent.parent.stat()
-    if clone.st_uid != 0:
-        found.append(_switched(clone.st_uid, clone.st_gid))
+    above = [parent.stat() for parent in directory.parents]
+    found += [_switched(owner.st_uid, owner.st_gid) for owner in above if owner.st_uid != 0][:1]
     for name in ("postgres", "nobody"):
         try:
             entry = pwd.getpwnam(name)

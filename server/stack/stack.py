@@ -73,7 +73,8 @@ def remove(directory: Path, *, report: Report = silent) -> None:
 
 def status(directory: Path) -> list[ServerStatus]:
     """What runs of the stack in this directory."""
-    return [_status(server) for server in _servers(directory, silent)]
+    with _permitted():
+        return [_status(server) for server in _servers(directory, silent)]
 
 
 def _status(server: PrivateServer) -> ServerStatus:
@@ -109,9 +110,19 @@ def _make_directory(directory: Path) -> None:
 
 @contextlib.contextmanager
 def _locked(directory: Path) -> Iterator[None]:
-    with (directory / "stack.lock").open("w") as lock:
+    with _permitted(), (directory / "stack.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+@contextlib.contextmanager
+def _permitted() -> Iterator[None]:
+    try:
+        yield
+    except PermissionError as error:
+        raise StackError(
+            f"{error.filename} belongs to another user; run this as that user, or remove all of it with `sudo make clean`"
+        ) from error
 
 
 def _record(directory: Path) -> Path:
