@@ -121,7 +121,7 @@ def _permitted() -> Iterator[None]:
         yield
     except PermissionError as error:
         raise StackError(
-            f"{error.filename} belongs to another user; run this as that user, or remove all of it with `sudo make clean`"
+            f"{error.filename} belongs to another user; run this as that user, or remove it all: sudo make clean"
         ) from error
 
 
