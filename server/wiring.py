@@ -123,7 +123,7 @@ def build(settings: Settings, clock: Clock, registry: CollectorRegistry, address
         encode_event,
         _hub_options(settings),
         HubMetrics(registry),
-        superseded=lambda rider: dots.supersede(rider),  # noqa: PLW0108 - dots are made below
+        superseded=lambda rider, generation: dots.supersede(rider, generation),  # noqa: PLW0108 - dots are made below
     )
     dots = Dots(hub, stores.takeover, policies, clock)
     keeper.attach(policies, dots)

@@ -69,6 +69,11 @@ class Audience:
             self._ticker.forget(hearing)
             del self._hearings[listener.id]
 
+    def sees(self, listener: Listener, rider: int) -> bool:
+        """Whether the rider is on a topic that the listener hears."""
+        hearing = self._hearings.get(listener.id)
+        return hearing is not None and any(rider in topic.members for topic in hearing.topics.values())
+
     def drop(self, listener: Listener) -> None:
         """Stop hearing anything."""
         hearing = self._hearings.get(listener.id)

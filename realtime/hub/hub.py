@@ -63,9 +63,9 @@ class Hub:
         options: HubOptions,
         metrics: HubMetrics,
         *,
-        superseded: Callable[[int], None] = lambda rider: None,
+        superseded: Callable[[int, int], None] = lambda rider, generation: None,
     ) -> None:
-        """`superseded` is told of a local rider whom another node has taken over; its positions are ignored."""
+        """`superseded` is told of a local rider, and the generation that has passed: another node has taken over."""
         self._clock = clock
         self._options = options
         self._metrics = metrics
@@ -221,7 +221,7 @@ class Hub:
         for rider in self._places:
             self._publisher.unsettle(rider)
 
-    def _superseded(self, rider: int) -> None:
+    def _superseded(self, rider: int, generation: int) -> None:
         """Another node has the rider: what we put out under the old generation is not true any more."""
         self._metrics.superseded.inc()
         for name in self.channels_of(rider):
@@ -229,7 +229,7 @@ class Hub:
             if channel is not None and rider in channel.own:
                 self._state.forget(channel, rider)
         self.release(rider)
-        self._superseded_above(rider)
+        self._superseded_above(rider, generation)
 
     # What listeners do
 
@@ -248,6 +248,10 @@ class Hub:
     def drop(self, listener: Listener) -> None:
         """The listener is gone: forget it. Also ends a `listen` that still waits."""
         self._audience.drop(listener)
+
+    def sees(self, listener: Listener, rider: int) -> bool:
+        """Whether the rider is, at this moment, on a topic that the listener hears."""
+        return self._audience.sees(listener, rider)
 
     def levels(self) -> HubLevels:
         """For metrics and for tests that look for leaks."""

@@ -40,7 +40,7 @@ class Publisher:
         *,
         places: dict[int, Place],
         on_delivered: Callable[[str, int, bytes], None],
-        on_superseded: Callable[[int], None],
+        on_superseded: Callable[[int, int], None],
         check_stall: Callable[[], None],
     ) -> None:
         self._bus = bus
@@ -50,6 +50,7 @@ class Publisher:
         self._on_superseded = on_superseded
         self._check_stall = check_stall
         self._pending: dict[str, dict[int, Item]] = {}
+        self._in_flight: dict[str, dict[int, Item]] = {}
         self._unsettled: set[int] = set()
         self._wake = asyncio.Event()
         self._failing = False
@@ -65,7 +66,7 @@ class Publisher:
     @property
     def waiting(self) -> int:
         """Items that the bus has not taken yet."""
-        return sum(len(items) for items in self._pending.values())
+        return sum(map(len, self._pending.values())) + sum(map(len, self._in_flight.values()))
 
     def wake(self) -> None:
         """Publish what has been collected, if anything."""
@@ -101,6 +102,7 @@ class Publisher:
         """Publish what has been collected. Raises Unavailable; what is not known to be published stays collected."""
         self._check_stall()
         pending, self._pending = self._pending, {}
+        self._in_flight = pending
         try:
             await self._settle(pending)
             for batch in _batches(pending):
@@ -109,25 +111,26 @@ class Publisher:
                     for rider in items:
                         del pending[channel][rider]
         finally:
+            self._in_flight = {}
             self._put_back(pending)
 
     async def _settle(self, pending: dict[str, dict[int, Item]]) -> None:
         riders, self._unsettled = self._unsettled, set()
+        asked = {rider: place.generation for rider in riders if (place := self._places.get(rider)) is not None}
         try:
             superseded = await self._bus.settle(
-                [
-                    Where(rider, place.generation, frozenset(place.channels))
-                    for rider in riders
-                    if (place := self._places.get(rider)) is not None
-                ]
+                [Where(rider, asked[rider], frozenset(self._places[rider].channels)) for rider in asked]
             )
         except BaseException:
             self._unsettled |= riders
             raise
         for rider in superseded:
+            place = self._places.get(rider)
+            if place is not None and place.generation > asked[rider]:
+                continue  # taken over by this node again while Redis was asked
             for items in (*pending.values(), *self._pending.values()):
                 items.pop(rider, None)
-            self._on_superseded(rider)
+            self._on_superseded(rider, asked[rider])
 
     async def _publish(self, batch: dict[str, dict[int, Item]]) -> None:
         delivered = await self._bus.publish(

@@ -6,6 +6,7 @@ Units: timestamps in milliseconds since the epoch (UTC), degrees (WGS84), metres
 from typing import Annotated, Any
 from uuid import UUID
 
+import msgspec
 from msgspec import Meta
 
 from domain.location.rules import IntervalReason
@@ -71,7 +72,7 @@ class TrackStop(Payload, frozen=True):
 
     track_id: UUID
     last_seq: Annotated[int, Meta(ge=-1, le=2**31 - 1)]
-    lost: Annotated[list[tuple[Seq, Seq]], Meta(max_length=1000)] = []
+    lost: Annotated[list[tuple[Seq, Seq]], Meta(max_length=1000)] = msgspec.field(default_factory=list)
 
 
 class MapWatch(Payload, frozen=True):
@@ -158,8 +159,8 @@ class LocationFrame(Reply, frozen=True):
 
     topic: str
     origin: tuple[float, float] | None = None
-    riders: list[tuple[int, int, int, int, int, int]] = []
-    gone: list[int] = []
+    riders: list[tuple[int, int, int, int, int, int]] = msgspec.field(default_factory=list)
+    gone: list[int] = msgspec.field(default_factory=list)
     snapshot: bool = False
 
 

@@ -135,10 +135,10 @@ class Dots:
         for channel in taken.left:
             self._hub.remove(channel, removal)
 
-    def supersede(self, rider: int) -> None:
-        """Another node shows the rider now."""
+    def supersede(self, rider: int, generation: int) -> None:
+        """Another node shows the rider now, unless this one has taken it back meanwhile."""
         dot = self._dots.get(rider)
-        if dot is not None:
+        if dot is not None and dot.generation <= generation:
             dot.superseded = True
             dot.channels = dot.left = frozenset()
 
