@@ -6,10 +6,10 @@ and are loaded when Redis does not know them.
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from importlib import resources
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
@@ -22,6 +22,8 @@ from domain.kit.errors import Unavailable
 REDIS_FAILURES: tuple[type[Exception], ...] = (RedisError, OSError, TimeoutError)
 """What redis-py raises when Redis is gone, silent, refusing, loading, full or failing over."""
 RETRY_AFTER_MS = 1000
+
+T = TypeVar("T")
 
 Command: TypeAlias = tuple[str | bytes | int | float, ...]
 
@@ -69,6 +71,20 @@ def create_client(options: BusOptions, *, name: str, timeout_seconds: float | No
     )
 
 
+async def heeding_cancellation(work: Awaitable[T]) -> T:
+    """The result of `work`, unless the task was cancelled meanwhile.
+
+    redis-py writes through `asyncio.wait_for`, which on Python 3.11 loses a cancellation that arrives just as the write
+    ends (python/cpython#86296); a task that runs for ever would then never end.
+    """
+    task = asyncio.current_task()
+    before = task.cancelling() if task else 0
+    result = await work
+    if task and task.cancelling() > before:
+        raise asyncio.CancelledError
+    return result
+
+
 class RedisLink:
     """Commands to Redis: each call ends within `deadline_seconds`, with the answers or with Unavailable."""
 
@@ -99,15 +115,19 @@ class RedisLink:
             return []
         try:
             async with asyncio.timeout(self._deadline_seconds):
-                answers = await self._send(commands)
-                if any(isinstance(answer, NoScriptError) for answer in answers):
-                    await self._load_scripts()
-                    answers = await self._send(commands)
+                answers = await heeding_cancellation(self._send_and_load(commands))
         except REDIS_FAILURES as error:
             raise unavailable(error) from error
         for answer in answers:
             if isinstance(answer, Exception):
                 raise unavailable(answer) from answer
+        return answers
+
+    async def _send_and_load(self, commands: Sequence[Command]) -> list[Any]:
+        answers = await self._send(commands)
+        if any(isinstance(answer, NoScriptError) for answer in answers):
+            await self._load_scripts()
+            answers = await self._send(commands)
         return answers
 
     async def _send(self, commands: Sequence[Command]) -> list[Any]:

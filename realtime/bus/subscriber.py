@@ -15,7 +15,7 @@ import structlog
 from domain.kit.clock import Clock
 from domain.kit.errors import Unavailable
 from domain.kit.tasks import TaskOwner
-from realtime.bus.connections import REDIS_FAILURES, RETRY_AFTER_MS, BusOptions, create_client
+from realtime.bus.connections import REDIS_FAILURES, RETRY_AFTER_MS, BusOptions, create_client, heeding_cancellation
 
 _MESSAGES_IN_A_ROW = 64
 """After so many messages the loop gets a turn, however many more have arrived."""
@@ -126,7 +126,7 @@ class Subscriber:
         connection = self._client.connection_pool.make_connection()  # type: ignore[no-untyped-call]
         try:
             async with asyncio.timeout(2 * self._options.timeout_seconds):
-                await connection.connect()
+                await heeding_cancellation(connection.connect())
             self._begin()
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._speak(connection), name="subscriber:speak")
@@ -160,7 +160,8 @@ class Subscriber:
             self._ordered.clear()
             orders, self._orders = self._orders, []
             if orders:
-                await connection.send_packed_command(connection.pack_commands(orders), check_health=False)
+                sending = connection.send_packed_command(connection.pack_commands(orders), check_health=False)
+                await heeding_cancellation(sending)
 
     async def _hear(self, connection: Any) -> None:
         heard = 0
