@@ -22,7 +22,8 @@ Algorithm: TypeAlias = Literal["HS256", "EdDSA"]
 
 ISSUER = "throttlecove"
 AUDIENCE = "throttlecove"
-_LONGEST_TOKEN = 4096
+_LONGEST_TOKEN = 8192
+"""Characters: the longest names and device ids, in the worst of scripts, come to less than 6,000."""
 _SHORTEST_SECRET_BYTES = 32
 """RFC 7518, section 3.2: a key of HS256 has at least the size of the hash."""
 _TOLERANCE_SECONDS = 30

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import select, text, update
 
 from domain.accounts.passwords import Passwords
-from domain.accounts.rules import Lockout
+from domain.accounts.rules import LONGEST_DEVICE_ID, LONGEST_USERNAME, Lockout
 from domain.accounts.service import AccountOptions, Device
 from domain.db.tables import users
 from domain.kit.errors import Conflict, Invalid, Unauthenticated, Unavailable
@@ -168,6 +168,17 @@ async def test_a_device_without_a_name_gets_one(accounts: World) -> None:
     first, second = [await accounts.rider(name, Device()) for name in ("ada", "bob")]
 
     assert len({first.device_id, second.device_id}) == 2
+
+
+async def test_the_longest_names_fit_into_a_token(accounts: World) -> None:
+    name, device_id = "\U00020000" * LONGEST_USERNAME, "\U0001f3cd" * LONGEST_DEVICE_ID
+    signed_in = await accounts.accounts.register(
+        username=name, email="x@example.org", password=PASSWORD, device=Device(device_id)
+    )
+
+    identity = accounts.verifier.verify(signed_in.access_token)
+
+    assert (identity.username, identity.device_id) == (name, device_id)
 
 
 async def test_a_flood_of_sign_ins_is_told_to_come_later() -> None:
