@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Final
 
+from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
 from websockets.http11 import Request
@@ -20,6 +21,7 @@ LINK: Final = "throttlecove.link"
 
 _CUT_AFTER_SECONDS = 0.5
 _ABNORMAL = 1006
+_NOT_UTF8 = 1007
 
 
 class Link(WebSocketsSansIOProtocol):
@@ -89,7 +91,10 @@ class Link(WebSocketsSansIOProtocol):
             self.read_paused = False
             self.transport.resume_reading()
         if self.transport.can_write_eof():
-            self.transport.write_eof()
+            try:
+                self.transport.write_eof()
+            except OSError:  # the peer has reset the connection; the event loop has yet to say so
+                self.transport.abort()
 
     def cut_after(self, seconds: float) -> None:
         """Close what is left of the connection, whatever the peer does."""
@@ -110,10 +115,33 @@ class Link(WebSocketsSansIOProtocol):
             extensions: dict[str, Any] = self.scope.setdefault("extensions", {})
             extensions[LINK] = self
 
+    async def send(self, message: ASGISendEvent) -> None:
+        await super().send(message)
+        if self.close_sent:
+            # uvicorn forgets this after a refusal with a response of its own, and then logs an error.
+            self.handshake_complete = True
+
     def resume_writing(self) -> None:
         super().resume_writing()
         if self._on_writable is not None:
             self._on_writable()
+
+    def send_receive_event_to_app(self) -> None:
+        if self.curr_msg_data_type == "text" and not self.close_sent:
+            try:
+                text = b"".join(self.frames).decode()
+            except UnicodeDecodeError:  # uvicorn logs this as an error of ours
+                self.frames = []
+                self.conn.send_close(_NOT_UTF8)
+                self.handle_parser_exception()
+                return
+            self.frames = []
+            self.queue.put_nowait({"type": "websocket.receive", "text": text})
+            if not self.read_paused:
+                self.read_paused = True
+                self.transport.pause_reading()
+            return
+        super().send_receive_event_to_app()
 
     def handle_parser_exception(self) -> None:
         if self.close_sent:

@@ -1,0 +1,99 @@
+"""What leaves: in order, encoded once, many packets in one write, and no task for any of it."""
+
+import asyncio
+
+import pytest
+import uvloop
+
+from realtime.wire.options import WireOptions
+from realtime.wire.packets import Packet, encode_event
+from tests.realtime.serving import Recorder, StalledClient, serving
+from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.usefixtures("faultless")
+
+
+async def test_order_is_kept_between_events_and_acks() -> None:
+    endpoint = Recorder()
+    async with serving(endpoint) as up, up.signed_in() as client:
+        socket = endpoint.opens[0]
+        for number in range(500):
+            if number % 2:
+                socket.send(encode_event("number", number))
+            else:
+                socket.acknowledge(number, number)
+        for number in range(500):
+            got = await client.event("number") if number % 2 else await client.ack(number)
+            assert got == number
+
+
+async def test_sending_makes_no_task_and_one_write_a_turn() -> None:
+    endpoint = Recorder()
+    async with serving(endpoint) as up, up.signed_in() as client:
+        socket = endpoint.opens[0]
+        writes: list[bytes] = []
+        link = next(iter(up.wire.eio.sockets.values()))._link
+        written = link.write
+        link.write = lambda frames: (writes.append(frames), written(frames))  # counts what passes
+        before = asyncio.all_tasks()
+        for number in range(100):
+            socket.send(encode_event("number", number))
+        assert asyncio.all_tasks() == before
+        assert socket.backlog() == 100
+        for number in range(100):
+            assert await client.event("number") == number
+        assert len(writes) == 1
+        assert socket.backlog() == 0
+
+
+async def test_one_packet_goes_to_many_sockets() -> None:
+    endpoint = Recorder()
+    async with serving(endpoint) as up, up.signed_in() as one, up.signed_in() as two:
+        packet = encode_event("all", {"text": "héllo"})
+        for socket in endpoint.opens:
+            socket.send(packet)
+        assert await one.event("all") == await two.event("all") == {"text": "héllo"}
+
+
+@pytest.mark.parametrize("size", [0, 100, 125, 126, 1000, 65_535, 65_536, 300_000])
+async def test_packets_of_every_frame_length_arrive(size: int) -> None:
+    endpoint = Recorder()
+    async with serving(endpoint) as up, up.signed_in() as client:
+        packet = encode_event("size", "x" * size)
+        endpoint.opens[0].send(packet)
+        assert await client.event("size") == "x" * size
+        assert Packet(packet.text).frame == packet.frame
+        assert len(packet.frame) == packet.size
+
+
+async def slow_reader_gets_everything() -> None:
+    endpoint = Recorder()
+    options = WireOptions(queue_bytes=64 << 20, queue_packets=100_000, ahead_bytes=4096)
+    async with serving(endpoint, options) as up, StalledClient.open(up.port) as client:
+        client.stop_reading()
+        await eventually(lambda: endpoint.opens)
+        socket = endpoint.opens[0]
+        while socket.backlog() < 50:
+            socket.send(encode_event("filler", "x" * 30_000))
+            await asyncio.sleep(0)
+        link = next(iter(up.wire.eio.sockets.values()))._link
+        assert link.unsent < 4096 + 31_000
+        for number in range(1000):
+            socket.send(encode_event("number", number))
+        client.read_on()
+        seen = b""
+        for number in range(1000):
+            seen = await client.read_until(f'["number",{number}]'.encode())
+            if number:
+                assert f'["number",{number - 1}]'.encode() not in seen
+        await eventually(lambda: socket.backlog() == 0)
+        assert not socket.closed
+
+
+async def test_a_reader_that_was_slow_gets_everything_in_order() -> None:
+    await slow_reader_gets_everything()
+
+
+def test_the_same_on_uvloop() -> None:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(slow_reader_gets_everything())
