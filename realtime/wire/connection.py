@@ -98,6 +98,10 @@ class Connection:
             self._outbox.push(packet)
             self._wake()
 
+    def flush(self) -> None:
+        """Hand what waits to the transport now, so that even a close in this turn comes after it."""
+        self._flush()
+
     @property
     def overflowing(self) -> bool:
         """Whether more waits than may."""
@@ -131,13 +135,12 @@ class Connection:
         if self._link is not None:
             if not self._flush_due and not self._link.paused:
                 self._flush_due = True
-                self._loop.call_soon(self._flush)
+                self._loop.call_soon(self._flush_in_turn)
         elif self._poll is not None and not self._poll.done():
             self._poll.set_result(None)
 
     def _flush(self) -> None:
         """Write what the transport takes: once in a turn of the loop, however many packets were sent in it."""
-        self._flush_due = False
         link = self._link
         if link is None or self.closed:
             return
@@ -145,6 +148,10 @@ class Connection:
             link.write(self._outbox.take_frames(room))
         if self._outbox and link.open:
             self._wake()
+
+    def _flush_in_turn(self) -> None:
+        self._flush_due = False
+        self._flush()
 
     # What arrives
 

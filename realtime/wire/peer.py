@@ -22,6 +22,7 @@ from realtime.wire.socket import WireSocket
 _log = structlog.get_logger(__name__)
 
 _LONGEST_NAMESPACE = 100
+_MOST_REFUSALS = 20
 _BINARY = "binary where text is due: send one JSON object"
 
 
@@ -47,6 +48,7 @@ class Peer:
         self._owed: tuple[Header, str, Arguments] | None = None
         """A binary packet whose attachments are still coming."""
         self._attachments = 0
+        self._refusals = 0
         self._timer = self._start_timer()
 
     @property
@@ -97,7 +99,7 @@ class Peer:
     def _other_namespace(self, header: Header) -> None:
         if header.kind is not Kind.CONNECT or len(header.namespace) > _LONGEST_NAMESPACE:
             raise Malformed(Invalid("there is only the namespace /"))
-        self._connection.send(Packet(f"44{header.namespace}," + encode_json({"message": "Invalid namespace"})))
+        self._send_refusal(header.namespace + ",", {"message": "Invalid namespace"})
 
     def _event(self, header: Header) -> None:
         name, arguments = parse_event(header, self._options.event_bytes)
@@ -173,6 +175,7 @@ class Peer:
         self._phase, self._socket = Phase.OPEN, socket
         self._doors.signed_in()
         self._connection.send(Packet("40" + encode_json({"sid": socket.sid})))
+        self._connection.flush()
         socket.open = True
         self._endpoint.opened(socket)
 
@@ -184,7 +187,14 @@ class Peer:
             "trace_id": trace_id,
         }
         data = {name: value for name, value in details.items() if value is not None}
-        self._connection.send(Packet("44" + encode_json({"message": problem.message, "data": data})))
+        self._send_refusal("", {"message": problem.message, "data": data})
+
+    def _send_refusal(self, namespace: str, body: dict[str, object]) -> None:
+        """CONNECT_ERROR, so many times and no more: a peer that does not listen is not ours."""
+        self._refusals += 1
+        if self._refusals > _MOST_REFUSALS:
+            raise Violation("too many CONNECTs were refused")
+        self._connection.send(Packet(f"44{namespace}" + encode_json(body)))
 
     def _disconnect(self) -> None:
         socket, self._socket = self._socket, None

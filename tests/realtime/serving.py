@@ -102,6 +102,7 @@ class RawClient:
     def __init__(self, websocket: ClientConnection) -> None:
         self.websocket = websocket
         self.opening: dict[str, Any] = {}
+        self.ready: dict[str, Any] = {}
 
     async def frame(self, within: float = 5.0) -> str:
         """The next frame; pings are answered and passed over."""

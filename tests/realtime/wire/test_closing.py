@@ -2,9 +2,12 @@
 
 import asyncio
 import time
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import httpx
 import pytest
+import uvloop
 
 from realtime.gateway.codes import SESSION_REVOKED, TOKEN_ENDED
 from realtime.wire.interface import OVERFLOWED, STOPPING
@@ -185,3 +188,19 @@ async def test_a_peer_that_answers_pings_stays_also_when_polling() -> None:
             await http.post(url, content="3")
             await client.send("3")
         assert endpoint.ends == []
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    [
+        test_a_peer_that_neither_reads_nor_answers_reads_end_of_file_within_a_second,
+        test_a_peer_with_full_buffers_is_cut_within_a_second,
+        test_a_peer_that_goes_on_sending_is_told_why_and_cut,
+        test_closing_a_polling_socket_ends_its_poll_and_refuses_later_requests,
+        test_shutdown_is_not_held_up_by_sockets_stalled_peers_or_polls,
+        test_a_socket_that_cannot_keep_up_is_closed_and_told_to_resume,
+    ],
+)
+def test_the_same_on_uvloop(behaviour: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(behaviour())

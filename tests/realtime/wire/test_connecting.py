@@ -86,6 +86,13 @@ async def test_other_namespaces_do_not_exist() -> None:
         await client.sign_in()
 
 
+@pytest.mark.parametrize("packet", ["40/nowhere,", "40{"])
+async def test_a_peer_that_does_not_take_no_for_an_answer_is_closed(packet: str) -> None:
+    async with serving(Recorder()) as up, up.raw() as client:
+        await client.send(*[packet] * 21)
+        assert await client.closed(within=2) == 1002
+
+
 async def test_a_second_connect_is_a_fault_and_the_connection_stays() -> None:
     endpoint = Recorder()
     async with serving(endpoint) as up, up.signed_in() as client:
