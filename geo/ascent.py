@@ -30,7 +30,7 @@ def _windows(values: FloatArray, by: str) -> FloatArray:
     for reach in range(1, SMOOTHING_FIXES // 2 + 1):
         if len(values) >= 2 * reach + 1:
             windows = sliding_window_view(values, 2 * reach + 1)
-            result[reach:-reach] = np.median(windows, axis=1) if by == "median" else windows.mean(axis=1)
+            result[reach:-reach] = np.sort(windows, axis=1)[:, reach] if by == "median" else windows.mean(axis=1)
     return result
 
 

@@ -6,28 +6,35 @@ Sorted by time such stretches interleave, and a total over them would be nonsens
 fixes of a ride, recorded before the clock was right, can also land far away in time from where they were ridden.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
 from geo import geodesics
+from geo.fix import Flag
 from geo.geodesics import FloatArray
-from geo.track import BoolArray, IntArray, TrackArrays
+from geo.track import FlagArray, IntArray, TrackArrays
 
+LEAP_SECONDS = 60.0
+"""A stretch of recording also ends where its time goes forward by more than this and later falls back (proposed) …"""
+LEAP_INTERVALS = 30.0
+"""… and by more than so many of the track's usual intervals: one fix with a wrong time is then alone."""
 ZIGZAG_FACTOR = 1.5
 """Two stretches contradict each other when going through both by time is this many times as far (proposed) …"""
 ZIGZAG_METRES = 50.0
 """… plus this far, in metres, as going along each (proposed)."""
-SHORTEST_STRETCH = 3
-"""Shorter stretches are left to `geo.plausibility`: they may be outliers with a good time."""
+FEWER_SHARE = 0.5
+"""Of two stretches that overlap at their ends the later recorded loses, unless the earlier has so many fewer there."""
 MISPLACED_SHARE = 0.2
-"""A stretch is misplaced as a whole only when it is at most this share of its neighbour (proposed)."""
+"""A stretch is misplaced as a whole only when it is at most this share of its neighbour (proposed) …"""
 MISPLACED_METRES = 1_000.0
-"""… and its time puts it at least this far from where the track is then, in metres (proposed) …"""
+"""… its time puts it at least this far from where the track is then, in metres (proposed) …"""
 MISPLACED_FACTOR = 10.0
 """… and this many times as far as it is from the fix recorded next to it (proposed)."""
+
+SHORT_STRETCH = 3
+"""With fewer fixes than this a loser is called a spike: its position may be at fault, not its time."""
 
 _WORK_LIMIT = 30
 """Fixes looked at, as a multiple of the track's, before a recording in random order is left as it is."""
@@ -35,7 +42,7 @@ _WORK_LIMIT = 30
 
 @dataclass(frozen=True)
 class _Stretch:
-    """A stretch of recording with ascending times; positions are in order of time."""
+    """A stretch of recording with ascending times: its positions in the track's order of time."""
 
     positions: IntArray
 
@@ -50,85 +57,113 @@ class _Stretch:
     def __len__(self) -> int:
         return len(self.positions)
 
+    def within(self, first: int, last: int) -> IntArray:
+        """The positions from first to last, both inclusive."""
+        low, high = np.searchsorted(self.positions, (first, last + 1))
+        return np.asarray(self.positions[low:high])
 
-def wrong_times(track: TrackArrays) -> BoolArray:
-    """The fixes that lose their time to others, as a mask of shape (n,)."""
-    wrong = np.zeros(len(track), dtype=bool)
+
+def wrong_times(track: TrackArrays) -> FlagArray:
+    """REPEATED, or SPIKE for one or two, for the fixes that lose their time to others, 0 for the rest; shape (n,)."""
+    flags = np.zeros(len(track), dtype=np.int16)
     stretches = _stretches(track)
-    if len(stretches) < 2:
-        return wrong
-    points = geodesics.cartesian(track.latitude, track.longitude)
-    _resolve_overlaps(stretches, points, wrong)
-    for misplaced in _misplaced(stretches, points):
-        wrong[misplaced.positions] = True
-    return wrong
+    if stretches:
+        claims = _Claims(stretches, geodesics.cartesian(track.latitude, track.longitude))
+        claims.settle()
+        for loser in [*claims.losers, *_misplaced(stretches, claims)]:
+            flags[loser] = Flag.REPEATED if len(loser) >= SHORT_STRETCH else Flag.SPIKE
+    return flags
 
 
 def _stretches(track: TrackArrays) -> list[_Stretch]:
-    """The recording cut wherever its time falls, in order of recording."""
+    """The recording cut wherever its time falls, in order of recording; none if it never does.
+
+    Also where it had leapt over the time to which it falls: one fix with a time ahead is then alone.
+    """
     order = np.argsort(track.seq, kind="stable")
-    cuts = np.flatnonzero(np.diff(track.timestamp[order]) < 0) + 1
-    if len(cuts) == 0:
+    seconds = track.timestamp[order] / 1000.0
+    rises = np.diff(seconds)
+    falls = np.flatnonzero(rises < 0) + 1
+    if len(falls) == 0:
         return []
-    return [_Stretch(positions) for positions in np.split(order, cuts)]
+    rising = rises[rises > 0]
+    least = max(LEAP_SECONDS, LEAP_INTERVALS * float(np.median(rising)) if len(rising) else 0.0)
+    leaps = []
+    for start, fall in pairwise([0, *falls.tolist()]):
+        over = start + int(np.searchsorted(seconds[start:fall], seconds[fall], side="right"))
+        if start < over < fall and rises[over - 1] > least:
+            leaps.append(over)
+    return [_Stretch(positions) for positions in np.split(order, np.union1d(falls, leaps).astype(np.int64))]
 
 
-def _resolve_overlaps(stretches: list[_Stretch], points: FloatArray, wrong: BoolArray) -> None:
-    """Let each stretch in turn claim its time; where it contradicts what is there already, one of the two is wrong."""
-    stretch_of = np.empty(len(wrong), dtype=np.int64)
-    claimed = np.zeros(len(wrong), dtype=bool)
-    for number, stretch in enumerate(stretches):
-        stretch_of[stretch.positions] = number
-    budget = _WORK_LIMIT * len(wrong)
-    for stretch in stretches:
-        budget -= stretch.last - stretch.first
-        if budget < 0:
-            return
-        window = np.arange(stretch.first, stretch.last + 1)
-        others = window[claimed[window] & ~wrong[window]]
-        claimed[stretch.positions] = True
-        if len(others) and _contradict(points, stretch.positions, others):
-            loser = _loser(stretches, stretch_of, stretch, others)
-            if len(loser) >= SHORTEST_STRETCH:
-                wrong[loser] = True
+class _Claims:
+    """Each stretch in turn claims its time; where it contradicts what is there already, one of the two loses."""
+
+    def __init__(self, stretches: list[_Stretch], points: FloatArray) -> None:
+        self.points = points
+        self.losers: list[IntArray] = []
+        self.claimed = np.zeros(len(points), dtype=bool)
+        self._stretches = stretches
+        self._stretch_of = np.empty(len(points), dtype=np.int64)
+        for number, stretch in enumerate(stretches):
+            self._stretch_of[stretch.positions] = number
+
+    def settle(self) -> None:
+        """Let all stretches claim, in order of recording."""
+        budget = _WORK_LIMIT * len(self.points)
+        for stretch in self._stretches:
+            budget -= stretch.last - stretch.first
+            if budget < 0:
+                return
+            others = stretch.first + np.flatnonzero(self.claimed[stretch.first : stretch.last + 1])
+            self.claimed[stretch.positions] = True
+            if len(others):
+                self._oppose(stretch, others)
+
+    def _oppose(self, stretch: _Stretch, others: IntArray) -> None:
+        rivals = [self._stretches[number] for number in np.unique(self._stretch_of[others])]
+        first = max(stretch.first, min(rival.first for rival in rivals))
+        last = min(stretch.last, max(rival.last for rival in rivals))
+        mine = stretch.within(first, last)
+        others = others[(others >= first) & (others <= last)]
+        if len(mine) and len(others) and self._contradict(mine, others, first, last):
+            nested = all(stretch.first <= rival.first and rival.last <= stretch.last for rival in rivals)
+            fewer = len(others) <= len(stretch) if nested else len(others) < FEWER_SHARE * len(mine)
+            loser = others if fewer else mine
+            self.claimed[loser] = False
+            self.losers.append(loser)
+
+    def _contradict(self, mine: IntArray, others: IntArray, first: int, last: int) -> bool:
+        """Whether going through both in order of time, from the fix before to the fix after, is a zigzag."""
+        before, after = self._neighbour(range(first - 1, -1, -1)), self._neighbour(range(last + 1, len(self.points)))
+        both = self._length(before, np.sort(np.concatenate((mine, others))), after)
+        apart = self._length(before, mine, after) + self._length(before, others, after)
+        return both > ZIGZAG_FACTOR * apart + ZIGZAG_METRES
+
+    def _neighbour(self, outwards: range) -> IntArray:
+        """The nearest claimed position in a direction, as an array of one or none; it is nearly always the next."""
+        nearest = next((position for position in outwards if self.claimed[position]), None)
+        return np.array([] if nearest is None else [nearest], dtype=np.int64)
+
+    def leap(self, stretch: _Stretch) -> float:
+        """Metres from a stretch to the fixes before and after it in time, the longer of the two."""
+        before = self._neighbour(range(stretch.first - 1, -1, -1))
+        after = self._neighbour(range(stretch.last + 1, len(self.points)))
+        return max(self._length(before, stretch.positions[:1]), self._length(stretch.positions[-1:], after))
+
+    def _length(self, *parts: IntArray) -> float:
+        positions = np.concatenate(parts)
+        return float(geodesics.chords(self.points[positions[:-1]], self.points[positions[1:]]).sum())
 
 
-def _contradict(points: FloatArray, stretch: IntArray, others: IntArray) -> bool:
-    """Whether going through both, in order of time, is a zigzag."""
-    inside = stretch[np.searchsorted(stretch, others[0]) : np.searchsorted(stretch, others[-1]) + 1]
-    together = np.sort(np.concatenate((inside, others)))
-    apart = _length(points, inside) + _length(points, others)
-    return _length(points, together) > ZIGZAG_FACTOR * apart + ZIGZAG_METRES
-
-
-def _length(points: FloatArray, positions: IntArray) -> float:
-    return float(geodesics.chords(points[positions[:-1]], points[positions[1:]]).sum())
-
-
-def _loser(stretches: list[_Stretch], stretch_of: IntArray, stretch: _Stretch, others: IntArray) -> IntArray:
-    """Which fixes lose their time: a stretch wholly within the time of a longer one, else the later recorded."""
-    nested = all(
-        stretch.first <= stretches[number].first and stretches[number].last <= stretch.last
-        for number in np.unique(stretch_of[others])
-    )
-    if nested and len(others) <= len(stretch):
-        return others
-    overlapping = (stretch.positions > others[0]) & (stretch.positions < others[-1])
-    return np.asarray(stretch.positions[overlapping])
-
-
-def _misplaced(stretches: list[_Stretch], points: FloatArray) -> Iterator[_Stretch]:
+def _misplaced(stretches: list[_Stretch], claims: _Claims) -> list[IntArray]:
     """Stretches that were ridden next to their neighbour in the recording, and are far from it by their time."""
+    losers = []
     for before, after in pairwise(stretches):
         small, large = sorted((before, after), key=len)
-        if len(small) > MISPLACED_SHARE * len(large):
-            continue
-        joint = geodesics.chords(points[before.positions[-1]], points[after.positions[0]])
-        if small.first > large.last:
-            leap = geodesics.chords(points[large.last], points[small.first])
-        elif small.last < large.first:
-            leap = geodesics.chords(points[small.last], points[large.first])
-        else:
-            continue
-        if leap > MISPLACED_METRES and leap > MISPLACED_FACTOR * joint:
-            yield small
+        if len(small) <= MISPLACED_SHARE * len(large) and claims.claimed[small.positions].all():
+            joint = float(geodesics.chords(claims.points[before.last], claims.points[after.first]))
+            if claims.leap(small) > max(MISPLACED_METRES, MISPLACED_FACTOR * joint):
+                claims.claimed[small.positions] = False
+                losers.append(small.positions)
+    return losers

@@ -32,7 +32,7 @@ def final_flags(track: TrackArrays) -> FlagArray:
         return flags
     flags[track.accuracy > ACCURACY_LIMIT_METRES] = Flag.INACCURATE
     accurate = np.flatnonzero(flags == 0)
-    flags[accurate[wrong_times(track.take(accurate))]] = Flag.REPEATED
+    flags[accurate] = wrong_times(track.take(accurate))
     candidates = np.flatnonzero(flags == 0)
     steps = Steps.of(track.take(candidates))
     verdicts = _plausibility_flags(steps)
@@ -68,18 +68,19 @@ def _reasons(steps: Steps, kept: IntArray, dropped: IntArray) -> FlagArray:
 
 def _let_twins_stand_in(steps: Steps, flags: FlagArray, kept: IntArray, dropped: IntArray) -> None:
     """Where the first fix of a time is not believed, another of the same time that fits the path counts instead."""
-    count = len(flags)
-    for first in dropped:
-        position = int(np.searchsorted(kept, first))
-        twin = int(first) + 1
-        while twin < count and steps.seconds[twin] == steps.seconds[first]:
-            if _fits(steps, kept, position, twin):
-                flags[twin] = 0
-                break
-            twin += 1
+    seconds = steps.seconds
+    has_twin = np.append(seconds[1:] == seconds[:-1], False)
+    path = kept
+    for first in dropped[has_twin[dropped]]:
+        position = int(np.searchsorted(path, first))
+        twins = range(int(first) + 1, int(np.searchsorted(seconds, seconds[first], side="right")))
+        chosen = next((twin for twin in twins if _fits(steps, path, position, twin)), None)
+        if chosen is not None:
+            flags[chosen] = 0
+            path = np.insert(path, position, chosen)
 
 
-def _fits(steps: Steps, kept: IntArray, position: int, twin: int) -> bool:
+def _fits(steps: Steps, path: IntArray, position: int, twin: int) -> bool:
     """Whether a fix is plausible between the believed fixes around it."""
-    from_before = position == 0 or bool(steps.plausible(kept[position - 1], twin))
-    return from_before and (position == len(kept) or bool(steps.plausible(twin, kept[position])))
+    from_before = position == 0 or bool(steps.plausible(path[position - 1], twin))
+    return from_before and (position == len(path) or bool(steps.plausible(twin, path[position])))

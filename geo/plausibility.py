@@ -66,6 +66,17 @@ class _Change:
     drop_after: int
 
 
+_NO_CHANGE = _Change(0.0, 0, 0)
+
+
+@dataclass(frozen=True)
+class _Origin:
+    """Where a chain comes from: an earlier tracklet, and how it changes from it."""
+
+    position: int
+    change: _Change
+
+
 def believed(steps: Steps) -> BoolArray:
     """Which of n fixes to believe, as a mask of shape (n,). The times must be strictly ascending."""
     count = len(steps.seconds)
@@ -135,39 +146,51 @@ def _best_chain(steps: Steps, tracklets: list[_Tracklet]) -> BoolArray:
     """The fixes of the chain of tracklets that keeps the most, less what its changes cost."""
     ordered = sorted(tracklets, key=lambda tracklet: tracklet.last)
     scores: list[float] = []
-    came_from: list[tuple[int, _Change] | None] = []
+    came_from: list[_Origin | None] = []
     for position, tracklet in enumerate(ordered):
-        best: tuple[int, _Change] | None = None
+        from_position = max(0, position - _CHAIN_REACH)
+        origin = _best_origin(steps, ordered[from_position:position], scores[from_position:], tracklet)
         gain = 0.0
-        for earlier in range(max(0, position - _CHAIN_REACH), position):
-            if scores[earlier] > gain:
-                change = _change(steps, ordered[earlier], tracklet, CHANGE_PRICE)
-                if scores[earlier] - change.cost > gain:
-                    best, gain = (earlier, change), scores[earlier] - change.cost
+        if origin is not None:
+            origin = _Origin(origin.position + from_position, origin.change)
+            gain = scores[origin.position] - origin.change.cost
         scores.append(tracklet.count + gain)
-        came_from.append(best)
+        came_from.append(origin)
     return _chosen(steps, ordered, came_from, int(np.argmax(scores)))
 
 
-def _chosen(
-    steps: Steps, ordered: list[_Tracklet], came_from: list[tuple[int, _Change] | None], position: int
-) -> BoolArray:
+def _best_origin(steps: Steps, earlier: list[_Tracklet], scores: list[float], tracklet: _Tracklet) -> _Origin | None:
+    """Which of the earlier tracklets a chain through this one had best come from, if any."""
+    if not earlier:
+        return None
+    ends = np.array([other.last for other in earlier])
+    direct = (ends < tracklet.first) & steps.plausible(ends, tracklet.first)
+    best, gain = None, 0.0
+    for position in sorted(range(len(earlier)), key=lambda position: -scores[position]):
+        least_cost = 0.0 if direct[position] else 1.0 + _CHANGE_BIAS
+        if scores[position] - least_cost <= gain:
+            continue
+        change = _NO_CHANGE if direct[position] else _change(steps, earlier[position], tracklet, CHANGE_PRICE)
+        if scores[position] - change.cost > gain:
+            best, gain = _Origin(position, change), scores[position] - change.cost
+    return best
+
+
+def _chosen(steps: Steps, ordered: list[_Tracklet], came_from: list[_Origin | None], position: int) -> BoolArray:
     kept = np.zeros(len(steps.seconds), dtype=bool)
     drop_at_end = 0
     while True:
         origin = came_from[position]
         indices = ordered[position].indices()
-        drop_at_start = origin[1].drop_after if origin else 0
+        drop_at_start = origin.change.drop_after if origin else 0
         kept[indices[drop_at_start : len(indices) - drop_at_end]] = True
         if origin is None:
             return kept
-        position, drop_at_end = origin[0], origin[1].drop_before
+        position, drop_at_end = origin.position, origin.change.drop_before
 
 
 def _change(steps: Steps, before: _Tracklet, after: _Tracklet, price: int) -> _Change:
     """The cheapest way from one tracklet to a later one: drop fixes on either side, or accept the impossible step."""
-    if after.first > before.last and steps.plausible(before.last, after.first):
-        return _Change(0.0, 0, 0)
     tail, head = before.indices()[::-1], after.indices()
     overlap_tail = int(np.count_nonzero(tail >= after.first))
     overlap_head = int(np.count_nonzero(head <= before.last))
