@@ -17,10 +17,21 @@ from realtime.wire.interface import Endpoint, Socket
 from realtime.wire.options import WireOptions
 from realtime.wire.packets import Arguments
 from realtime.wire.server import Wire, uvicorn_options
-from realtime.wire.serving import WireServer
 from tests.support.waiting import eventually
 
 _QUERY = {"EIO": "4"}
+
+
+class WireServer(uvicorn.Server):
+    """uvicorn, stopping the wire first, as every server has to."""
+
+    def __init__(self, config: uvicorn.Config, wire: Wire) -> None:
+        super().__init__(config)
+        self._wire = wire
+
+    async def shutdown(self, sockets: list[Any] | None = None) -> None:
+        self._wire.stop()
+        await super().shutdown(sockets)
 
 
 @dataclass
@@ -86,7 +97,7 @@ async def serving(endpoint: Endpoint, options: WireOptions | None = None, **conf
     settings = {"port": 0, "lifespan": "off", "log_config": None, "access_log": False, "timeout_graceful_shutdown": 5}
     loaded = uvicorn.Config(wire.app(), **{**settings, **uvicorn_options(chosen), **config})
     loaded.load()
-    server = WireServer(loaded, wire.stop)
+    server = WireServer(loaded, wire)
     server.lifespan = loaded.lifespan_class(loaded)
     await server.startup()
     up = Serving(wire, server, server.servers[0].sockets[0].getsockname()[1])

@@ -123,6 +123,19 @@ async def test_a_socket_that_does_not_connect_in_time_is_closed() -> None:
         assert up.wire.connections == 0
 
 
+async def test_the_time_to_connect_ends_with_connect_and_begins_again_with_disconnect() -> None:
+    endpoint = Recorder()
+    options = WireOptions(connect_within_seconds=0.15, ping_interval_seconds=0.1)
+    async with serving(endpoint, options) as up, up.signed_in() as client:
+        for _ in range(3):
+            assert await client.websocket.recv() == "2"
+            await client.send("3")
+        await client.emit("echo", 1, 1)
+        assert await client.ack(1) == 1
+        await client.send("41")
+        assert await client.closed(within=2) == SILENT.status
+
+
 async def test_leaving_the_namespace_ends_the_client_and_it_may_come_again() -> None:
     endpoint = Recorder()
     async with serving(endpoint) as up, up.signed_in() as client:

@@ -77,6 +77,9 @@ async def slow_reader_gets_everything() -> None:
             socket.send(encode_event("filler", "x" * 30_000))
             await asyncio.sleep(0)
         link = next(iter(up.wire.eio.sockets.values()))._link
+        for _ in range(100):
+            socket.send(encode_event("filler", "x" * 30_000))
+        await asyncio.sleep(0)
         assert link.unsent < 4096 + 31_000
         for number in range(1000):
             socket.send(encode_event("number", number))
@@ -88,6 +91,21 @@ async def slow_reader_gets_everything() -> None:
                 assert f'["number",{number - 1}]'.encode() not in seen
         await eventually(lambda: socket.backlog() == 0)
         assert not socket.closed
+
+
+async def test_the_transport_is_given_a_little_ahead_however_much_is_sent_in_one_turn() -> None:
+    endpoint = Recorder()
+    options = WireOptions(queue_bytes=64 << 20, ahead_bytes=4096)
+    async with serving(endpoint, options) as up, StalledClient.open(up.port) as client:
+        client.stop_reading()
+        await eventually(lambda: endpoint.opens)
+        socket = endpoint.opens[0]
+        for _ in range(1000):
+            socket.send(encode_event("filler", "x" * 30_000))
+        link = next(iter(up.wire.eio.sockets.values()))._link
+        await eventually(lambda: link.paused)
+        assert link.unsent < 4096 + 31_000
+        assert 0 < socket.backlog() < 1000
 
 
 async def test_a_reader_that_was_slow_gets_everything_in_order() -> None:
