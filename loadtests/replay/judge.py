@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -89,7 +90,7 @@ class Verdict:
 
     @property
     def without_outliers(self) -> bool:
-        """Whether the file itself is plausible throughout."""
+        """Whether the file itself, in its own order, is plausible throughout."""
         return self.fastest_raw <= OUTLIER_KMH and not self.inaccurate
 
     @property
@@ -127,7 +128,7 @@ def judge(ledger: Ledger, rows: Sequence[Row], track: TrackRow | None) -> Verdic
         flags=flags,
         distance_stored=None if track is None else track.distance_metres,
         distance_own=_length(kept),
-        fastest_raw=fastest_kmh(fixes),
+        fastest_raw=fastest_as_written_kmh(fixes),
         fastest_kept=fastest_kmh(kept),
         inaccurate=any(fix.accuracy is not None and fix.accuracy > OUTLIER_ACCURACY_METRES for fix in fixes),
     )
@@ -135,9 +136,9 @@ def judge(ledger: Ledger, rows: Sequence[Row], track: TrackRow | None) -> Verdic
 
 def fastest_kmh(fixes: Sequence[Fix]) -> float:
     """The highest speed implied between a fix and the latest one at least a second before it, in time order."""
-    if len(fixes) < 2:
-        return 0.0
     ordered = sorted(fixes, key=lambda fix: (fix.timestamp, fix.seq))
+    if len(ordered) < 2:
+        return 0.0
     times = np.array([fix.timestamp for fix in ordered], dtype=np.int64)
     before = np.searchsorted(times, times - _BASELINE_MS, side="right") - 1
     after = np.flatnonzero(before >= 0)
@@ -146,6 +147,16 @@ def fastest_kmh(fixes: Sequence[Fix]) -> float:
     before = before[after]
     metres = _between(ordered, before, after)
     return float(np.max(metres / (times[after] - times[before])) * 3600)
+
+
+def fastest_as_written_kmh(fixes: Sequence[Fix]) -> float:
+    """The same in the file's own order: where its clock runs backwards, a new stretch begins.
+
+    A recorder that joins rides, or whose clock was set, has plausible stretches although their times interleave.
+    """
+    backwards = (seq for seq in range(1, len(fixes)) if fixes[seq].timestamp < fixes[seq - 1].timestamp)
+    bounds = [0, *backwards, len(fixes)]
+    return max((fastest_kmh(fixes[begin:end]) for begin, end in pairwise(bounds)), default=0.0)
 
 
 def _between(

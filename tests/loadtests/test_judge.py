@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 from pyproj import Geod
 
-from loadtests.replay.judge import Row, TrackRow, Verdict, fastest_kmh, judge
+from loadtests.replay.judge import Row, TrackRow, Verdict, fastest_as_written_kmh, fastest_kmh, judge
 from loadtests.replay.ledger import Ledger, Sighting, Unseen
 from loadtests.replay.report import Outcome, live_figures, summary
 from loadtests.replay.sources.tracks import Fix, Track
@@ -138,6 +138,13 @@ def test_speeds_are_implied_over_at_least_a_second() -> None:
     assert fastest_kmh(_fixes()) == pytest.approx(40, rel=0.01)
     assert fastest_kmh([Fix(0, _START, 46.0, 11.0), Fix(1, _START, 47.0, 11.0)]) == 0.0
     assert fastest_kmh([]) == 0.0
+
+
+def test_a_clock_that_was_set_back_is_no_outlier() -> None:
+    far = [fix._replace(seq=fix.seq + 10, latitude=fix.latitude + 3) for fix in _fixes()]
+    assert fastest_kmh([*_fixes(), *far]) > 300, "in time order the two rides interleave"
+    assert fastest_as_written_kmh([*_fixes(), *far]) == pytest.approx(40, rel=0.01)
+    assert fastest_as_written_kmh([]) == 0.0
 
 
 def test_a_track_with_a_teleport_does_not_count_for_the_flagged_share() -> None:
