@@ -34,15 +34,16 @@ class RedisTrackLog:
         self._watch_replicas = replicas is None
         self._wait_ms = int(options.timeout_seconds * 1000 * _WAIT_SHARE)
         self.stream_bytes = 0
-        """The size of the stream when last appended to, as Redis estimates it."""
+        """The size of the stream when last appended to."""
+        self._full = False
 
     async def append(self, entries: Sequence[bytes]) -> None:
         if not entries:
             return
         command = self._append.call([TRACK_STREAM], self._limit, ENTRY_FIELD, *entries)
         appended, self.stream_bytes, replicas = await self._durably(command)
+        self._note_room(bool(appended))
         if not appended:
-            _log.error("track_stream_full", stream_bytes=self.stream_bytes, limit_bytes=self._limit)
             raise Unavailable("the track stream is at its limit; keep the fixes", retry_after_ms=5 * RETRY_AFTER_MS)
         if self._watch_replicas and replicas and not self._replicas:
             await self._begin_to_wait_for_replicas()
@@ -63,6 +64,12 @@ class RedisTrackLog:
         if reached < self._replicas:
             raise Unavailable("no replica confirmed it", retry_after_ms=RETRY_AFTER_MS)
         return answer
+
+    def _note_room(self, is_there: bool) -> None:
+        if is_there == self._full:
+            log = _log.info if is_there else _log.error
+            log("track_stream_limit", refusing=not is_there, stream_bytes=self.stream_bytes, limit_bytes=self._limit)
+        self._full = not is_there
 
     async def _begin_to_wait_for_replicas(self) -> None:
         """A replica was seen for the first time: what was written before a later write reaches it before that one."""

@@ -1,0 +1,177 @@
+"""Publishing, keeping and settling rows: what the bus answers is what happened."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
+
+from domain.kit.clock import SystemClock
+from domain.kit.errors import Unavailable
+from realtime.bus.connections import BusOptions
+from realtime.bus.metrics import BusMetrics
+from realtime.bus.redis_bus import RedisBus, Where
+from realtime.bus.takeover import Takeover
+from realtime.hub.records import Item, LiveRecord, Tombstone, outranks, pack, unpack
+from server.stack import RedisServer
+from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.usefixtures("faultless")
+
+
+class Ear:
+    """A node's bus, and what it heard."""
+
+    def __init__(self, url: str, name: str) -> None:
+        options = BusOptions(url, timeout_seconds=0.5, heartbeat_seconds=0.1, reconnect_seconds=0.02)
+        self.bus = RedisBus(name, SystemClock(), options, BusMetrics(CollectorRegistry()))
+        self.heard: list[tuple[str, bytes]] = []
+        self.restored = 0
+        self.bus.attach(lambda channel, rows: self.heard.append((channel, rows)), self._restored)
+
+    def _restored(self) -> None:
+        self.restored += 1
+
+
+@asynccontextmanager
+async def ears(url: str, *names: str) -> AsyncIterator[list[Ear]]:
+    made = [Ear(url, name) for name in names]
+    tasks = [asyncio.create_task(ear.bus.run()) for ear in made]
+    try:
+        await eventually(lambda: all(ear.bus.connected and ear.bus.heard_seconds_ago() < 1 for ear in made))
+        yield made
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def position(version: int, *, rider: int = 1, generation: int = 1, at: int = 1_000) -> LiveRecord:
+    return LiveRecord(rider, generation, version, 4_820_000, 1_637_000, 45, 120, at, 0x891E15B46D7FFFF)
+
+
+def rows(*items: Item) -> bytes:
+    return b"".join(map(pack, items))
+
+
+async def test_rows_reach_those_who_listen_and_not_their_sender(own_redis: RedisServer) -> None:
+    async with ears(own_redis.url, "sender", "listener", "other") as (sender, listener, other):
+        await listener.bus.subscribe("ride:1")
+        await sender.bus.subscribe("ride:1")
+        await other.bus.subscribe("ride:2")
+        delivered = await sender.bus.publish({"ride:1": rows(position(1))})
+        assert delivered["ride:1"].receivers == 2
+        await eventually(lambda: listener.heard == [("ride:1", rows(position(1)))])
+        assert sender.heard == other.heard == []
+
+
+async def test_what_is_outranked_is_not_published_and_the_truth_is_answered(own_redis: RedisServer) -> None:
+    async with ears(own_redis.url, "one", "two") as (one, two):
+        await two.bus.subscribe("ride:1")
+        newer = position(3, generation=2)
+        await one.bus.publish({"ride:1": rows(newer)})
+        delivered = await one.bus.publish({"ride:1": rows(position(9), position(1, rider=2))})
+        assert delivered["ride:1"].outranked == rows(newer)
+        await eventually(lambda: len(two.heard) == 2)
+        assert two.heard[1] == ("ride:1", rows(position(1, rider=2)))
+        assert set(unpack(await two.bus.snapshot("ride:1", 0))) == {newer, position(1, rider=2)}
+
+
+async def test_publishing_the_same_again_is_harmless_and_counts_the_listeners(own_redis: RedisServer) -> None:
+    async with ears(own_redis.url, "one", "two") as (one, two):
+        await two.bus.subscribe("ride:1")
+        for _ in range(3):
+            delivered = await one.bus.publish({"ride:1": rows(position(1))})
+            assert (delivered["ride:1"].receivers, delivered["ride:1"].outranked) == (1, b"")
+        await one.bus.publish({"ride:1": rows(position(2))})
+        await eventually(lambda: len(two.heard) == 2)
+
+
+async def test_a_snapshot_leaves_out_what_is_too_old_and_forgets_it(own_redis: RedisServer) -> None:
+    async with ears(own_redis.url, "one") as (one,):
+        await one.bus.publish({"ride:1": rows(position(1, at=1_000), position(1, rider=2, at=2_000))})
+        assert list(unpack(await one.bus.snapshot("ride:1", 1_500))) == [position(1, rider=2, at=2_000)]
+        assert list(unpack(await one.bus.snapshot("ride:1", 0))) == [position(1, rider=2, at=2_000)]
+
+
+_items = st.lists(
+    st.one_of(
+        st.builds(position, st.integers(1, 2**53), rider=st.integers(1, 2), generation=st.integers(1, 3)),
+        st.builds(Tombstone, st.integers(1, 2), st.integers(1, 3), st.integers(1, 4), st.just(1_000)),
+        st.builds(position, st.integers(1, 4), rider=st.integers(1, 2), generation=st.integers(1, 3)),
+    ),
+    min_size=1,
+    max_size=12,
+)
+
+
+@given(_items)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_redis_keeps_the_highest_rank_whatever_the_order(redis_url: str, items: list[Item]) -> None:
+    asyncio.run(_keep(redis_url, items))
+
+
+async def _keep(url: str, items: list[Item]) -> None:
+    bus = Ear(url, "one").bus
+    await bus._link.call("DEL", "live:{ride:1}")
+    best: dict[int, Item] = {}
+    for item in items:
+        await bus.publish({"ride:1": rows(item)})
+        if item.rider not in best or outranks(item, best[item.rider]):
+            best[item.rider] = item
+    assert {item.rider: item for item in unpack(await bus.snapshot("ride:1", 0))} == best
+    await bus._link.aclose()
+    await bus._beat_link.aclose()
+
+
+async def test_a_subscription_that_was_given_up_on_its_way_and_taken_again_is_heard(own_redis: RedisServer) -> None:
+    async with ears(own_redis.url, "one", "two") as (one, two):
+        for version in range(1, 20):
+            first = asyncio.ensure_future(two.bus.subscribe("ride:1"))
+            await asyncio.sleep(0)
+            two.bus.unsubscribe("ride:1")
+            await two.bus.subscribe("ride:1")
+            with pytest.raises(Unavailable):
+                await first
+            delivered = await one.bus.publish({"ride:1": rows(position(version))})
+            assert delivered["ride:1"].receivers == 1
+            two.bus.unsubscribe("ride:1")
+
+
+async def test_subscribing_without_redis_is_refused_at_once_and_made_good_later(own_redis: RedisServer) -> None:
+    async with ears(own_redis.url, "one", "two") as (one, two):
+        own_redis.kill()
+        await eventually(lambda: not one.bus.connected and not two.bus.connected)
+        with pytest.raises(Unavailable):
+            await two.bus.subscribe("ride:1")
+        with pytest.raises(Unavailable):
+            await one.bus.publish({"ride:1": rows(position(1))})
+        await asyncio.to_thread(own_redis.start)
+        await eventually(lambda: two.restored == 2 and one.restored == 2)
+        assert (await one.bus.publish({"ride:1": rows(position(1))}))["ride:1"].receivers == 1
+
+
+async def test_a_takeover_rises_and_says_where_the_dot_was(own_redis: RedisServer) -> None:
+    takeover = Takeover(BusOptions(own_redis.url))
+    async with ears(own_redis.url, "one") as (one,):
+        taken = [await takeover.take(1) for _ in range(3)]
+        generations = [each.generation for each in taken]
+        assert generations == sorted(set(generations))
+        assert abs(generations[0] - SystemClock().epoch_ms()) < 60_000
+        place = Where(1, generations[-1], frozenset({"region:x", "rider:1"}))
+        assert await one.bus.settle([place]) == set()
+        assert await one.bus.settle([Where(1, generations[0], frozenset())]) == {1}
+        assert (await takeover.take(1)).left == {"region:x", "rider:1"}
+        assert await one.bus.settle([place]) == {1}
+    await takeover.aclose()
+
+
+async def test_many_nodes_that_take_a_rider_at_once_get_different_generations(own_redis: RedisServer) -> None:
+    takeovers = [Takeover(BusOptions(own_redis.url)) for _ in range(10)]
+    taken = await asyncio.gather(*(takeover.take(1) for takeover in takeovers for _ in range(5)))
+    assert len({each.generation for each in taken}) == 50
+    for takeover in takeovers:
+        await takeover.aclose()

@@ -1,0 +1,173 @@
+"""The track log: an append that returned is in the stream and on disk; everything else is Unavailable, soon."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from redis.asyncio import Redis
+
+from domain.kit.errors import Unavailable
+from domain.tracks.entries import ENTRY_FIELD, TRACK_STREAM
+from realtime.bus.connections import BusOptions
+from realtime.bus.track_log import RedisTrackLog
+from server.stack import RedisServer
+from tests.support.servers import running
+from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.usefixtures("faultless")
+
+QUICK_SECONDS = 0.5
+
+
+def make_log(server: RedisServer, *, limit: int = 1 << 30, replicas: int | None = None) -> RedisTrackLog:
+    options = BusOptions(server.url, timeout_seconds=QUICK_SECONDS)
+    return RedisTrackLog(options, stream_limit_bytes=limit, replicas=replicas)
+
+
+@pytest.fixture
+async def log(own_redis: RedisServer) -> AsyncIterator[RedisTrackLog]:
+    log = make_log(own_redis)
+    yield log
+    await log.aclose()
+
+
+@pytest.fixture
+async def client(own_redis: RedisServer) -> AsyncIterator[Redis]:
+    async with Redis.from_url(own_redis.url) as client:
+        yield client
+
+
+@contextmanager
+def replica_of(server: RedisServer, directory: Path) -> Iterator[RedisServer]:
+    replica = RedisServer(directory, ephemeral=True, settings={"replicaof": f"127.0.0.1 {server.port}"})
+    with running(replica):
+        yield replica
+
+
+async def connected_replicas(client: Redis) -> int:
+    about = await client.info("replication")
+    return sum(
+        1
+        for name, value in about.items()
+        if name.startswith("slave") and isinstance(value, dict) and value["state"] == "online"
+    )
+
+
+async def stored(client: Redis) -> list[bytes]:
+    return [fields[ENTRY_FIELD.encode()] for _, fields in await client.xrange(TRACK_STREAM)]
+
+
+async def test_entries_are_appended_in_order(log: RedisTrackLog, client: Redis) -> None:
+    entries = [b"entry %d" % number for number in range(100)]
+    await log.append(entries[:40])
+    await log.append([])
+    await log.append(entries[40:])
+    assert await stored(client) == entries
+
+
+async def test_what_was_acknowledged_survives_a_kill(log: RedisTrackLog, own_redis: RedisServer, client: Redis) -> None:
+    acknowledged: list[bytes] = []
+    killer = asyncio.get_running_loop().call_later(0.05, own_redis.kill)
+    try:
+        for number in range(100_000):
+            await log.append([b"entry %d" % number])
+            acknowledged.append(b"entry %d" % number)
+    except Unavailable as problem:
+        assert problem.retry_after_ms
+    killer.cancel()
+    await asyncio.to_thread(own_redis.start)
+    kept = await stored(client)
+    assert acknowledged
+    assert kept[: len(acknowledged)] == acknowledged
+    assert len(kept) - len(acknowledged) <= 1
+
+
+async def test_a_redis_out_of_memory_is_unavailable(log: RedisTrackLog, client: Redis) -> None:
+    await log.append([b"before"])
+    await client.config_set("maxmemory", 1)
+    with pytest.raises(Unavailable):
+        await log.append([b"during"])
+    with pytest.raises(Unavailable):
+        await log.claim_track(uuid4(), b"me")
+    await client.config_set("maxmemory", 0)
+    await log.append([b"after"])
+    assert await stored(client) == [b"before", b"after"]
+
+
+@pytest.mark.parametrize("fault", ["kill", "pause", "refuse"])
+async def test_a_fault_is_unavailable_within_a_bounded_time(
+    log: RedisTrackLog, own_redis: RedisServer, client: Redis, fault: str
+) -> None:
+    await log.append([b"before"])
+    getattr(own_redis, fault)()
+    for attempt in (log.append([b"x"]), log.claim_track(uuid4(), b"me"), log.read_claim(uuid4())):
+        began = time.monotonic()
+        with pytest.raises(Unavailable):
+            await attempt
+        assert time.monotonic() - began < 2 * QUICK_SECONDS + 0.5
+    await asyncio.to_thread(own_redis.start)
+    await log.append([b"after"])
+    kept = await stored(client)
+    assert (kept[0], kept[-1]) == (b"before", b"after")
+
+
+async def test_with_a_replica_an_append_waits_for_it_and_without_it_is_unavailable(
+    own_redis: RedisServer, client: Redis, tmp_path: Path
+) -> None:
+    log = make_log(own_redis)
+    await log.append([b"alone"])
+    with replica_of(own_redis, tmp_path / "replica") as replica:
+        await eventually(lambda: connected_replicas(client), timeout=20)
+        async with Redis.from_url(replica.url) as copy:
+            for number in range(20):
+                await log.append([b"both %d" % number])
+                assert (await stored(copy))[-1] == b"both %d" % number
+            replica.pause()
+            with pytest.raises(Unavailable):
+                await log.append([b"paused"])
+            replica.resume()
+            await eventually(lambda: _goes_through(log, b"resumed"))
+            replica.kill()
+        for _ in range(2):
+            with pytest.raises(Unavailable):
+                await log.append([b"killed"])
+            with pytest.raises(Unavailable):
+                await log.claim_track(uuid4(), b"me")
+    await log.aclose()
+
+
+async def _goes_through(log: RedisTrackLog, entry: bytes) -> bool:
+    try:
+        await log.append([entry])
+    except Unavailable:
+        return False
+    return True
+
+
+async def test_as_many_replicas_as_are_demanded_must_be_there_from_the_start(own_redis: RedisServer) -> None:
+    log = make_log(own_redis, replicas=1)
+    with pytest.raises(Unavailable):
+        await log.append([b"alone"])
+    await log.aclose()
+
+
+async def test_of_fifty_claims_at_once_one_wins_and_all_learn_which(own_redis: RedisServer) -> None:
+    logs = [make_log(own_redis) for _ in range(5)]
+    track = uuid4()
+    assert await logs[0].read_claim(track) is None
+    winners = await asyncio.gather(*(logs[number % 5].claim_track(track, b"rider %d" % number) for number in range(50)))
+    assert len(set(winners)) == 1
+    assert await logs[0].read_claim(track) == winners[0]
+    assert await logs[1].claim_track(track, b"late") == winners[0]
+    for log in logs:
+        await log.aclose()
+
+
+async def test_a_claim_has_no_end_until_the_worker_gives_it_one(log: RedisTrackLog, client: Redis) -> None:
+    track = uuid4()
+    await log.claim_track(track, b"me")
+    assert await client.ttl(f"track:{track}") == -1
