@@ -21,7 +21,7 @@ class Kept(NamedTuple):
 async def all_of(connection: AsyncConnection, user_id: UUID) -> list[Kept]:
     """The rider's zones, oldest first."""
     query = select(privacy_zones.c.id, privacy_zones.c.sealed, privacy_zones.c.created_at)
-    rows = await connection.execute(query.where(privacy_zones.c.user_id == user_id).order_by("id"))
+    rows = await connection.execute(query.where(privacy_zones.c.user_id == user_id).order_by("created_at", "id"))
     return [Kept(*row) for row in rows]
 
 

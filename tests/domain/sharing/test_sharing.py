@@ -100,6 +100,7 @@ async def test_a_zone_covers_the_place_and_does_not_give_it_away(accounts: World
 async def test_a_rider_sees_the_own_zones_as_drawn(accounts: World) -> None:
     rider, other = [(await accounts.rider(name)).user.id for name in ("ada", "bob")]
     first = await accounts.zones.add(rider, HOME)
+    await accounts.clock.turn(1)
     second = await accounts.zones.add(rider, replace_name(HOME, "работа"))
 
     assert await accounts.zones.all_of(rider) == [first, second]
