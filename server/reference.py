@@ -21,17 +21,19 @@ from realtime.gateway.events import location, session
 from server.settings import Settings
 
 _TYPES = {str: "text", int: "integer", float: "number", bool: "boolean", UUID: "UUID", datetime: "time", Any: "any"}
+_PREFACE = """# Events
+
+Written from the contracts by `python -m server reference`. Namespace `/`. Every client event takes one object and is
+acknowledged; unknown fields are refused. Units: metres, metres per second, degrees, milliseconds since the epoch (UTC).
+
+A refusal is an ack `{"error": {"code", "message", "field"?, "retry_after_ms"?, "trace_id"?}}`.
+"""
 _FEATURES = (("Session", session), ("Location", location))
 
 
 def events_page() -> str:
     """docs/events.md."""
-    parts = [
-        "# Events\n\nWritten from the contracts by `python -m server reference`. Namespace `/`. "
-        "Every client event takes one object and is acknowledged; unknown fields are refused. Units: metres, metres per second, degrees, "
-        "milliseconds since the epoch (UTC).\n\n"
-        'A refusal is an ack `{"error": {"code", "message", "field"?, "retry_after_ms"?, "trace_id"?}}`.\n'
-    ]
+    parts = [_PREFACE]
     for title, module in _FEATURES:
         members = [value for _, value in inspect.getmembers(module)]
         contracts = [value for value in members if isinstance(value, Contract)]
