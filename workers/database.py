@@ -62,7 +62,8 @@ class Database:
             },
         )
         try:
-            await connection.execute(self._set_up)
+            if self._set_up:
+                await connection.execute(self._set_up)
         except BaseException:
             connection.terminate()
             raise

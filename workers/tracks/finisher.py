@@ -99,7 +99,8 @@ class Finisher:
                 if len(silent) < limit:
                     self._next_silence_check = self._clock.monotonic() + options.silence_check_seconds
                 rows += silent
-        return [row["id"] for row in rows if not self._is_set_aside(row["id"])]
+        due = dict.fromkeys(row["id"] for row in rows)
+        return [track_id for track_id in due if not self._is_set_aside(track_id)]
 
     def _is_set_aside(self, track_id: UUID) -> bool:
         until = self._set_aside.get(track_id)

@@ -25,9 +25,10 @@ from workers.tracks.sql import statement
 
 WRITER_SET_UP = (
     "CREATE TEMP TABLE staged_points (LIKE track_points) ON COMMIT DELETE ROWS;"
-    "SET work_mem = '32MB'; SET temp_buffers = '32MB'; SET jit = off"
+    "SET work_mem = '32MB'; SET temp_buffers = '32MB'; SET jit = off;"
+    "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
 )
-"""What the writer's connection needs."""
+"""What the writer's connection needs. Entries are acknowledged after the commit: it has to be on disk by then."""
 
 _LOCK_TRACKS = statement("lock_tracks")
 _INSERT_TRACKS = statement("insert_tracks")

@@ -4,8 +4,11 @@
 -- ARGV[1]  the consumer group    ARGV[2]  a consumer to remove now, or ''    ARGV[3]  idle milliseconds for the others
 -- Returns how many were removed.
 
+local consumers = redis.pcall('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])
+if consumers['err'] then return 0 end -- no stream, no group: nobody to remove
+
 local removed = 0
-for _, raw in ipairs(redis.call('XINFO', 'CONSUMERS', KEYS[1], ARGV[1])) do
+for _, raw in ipairs(consumers) do
   local consumer = {}
   for i = 1, #raw, 2 do consumer[raw[i]] = raw[i + 1] end
   local due = consumer['name'] == ARGV[2] or consumer['idle'] > tonumber(ARGV[3])
