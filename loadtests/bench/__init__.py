@@ -1,0 +1,1 @@
+"""Benchmarks: this system and its peers or floors, side by side in interleaved rounds of one run."""

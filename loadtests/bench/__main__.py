@@ -1,0 +1,33 @@
+"""`python -m loadtests.bench <what>`: run one benchmark."""
+
+import argparse
+import asyncio
+import logging
+import sys
+
+import structlog
+
+from loadtests.bench import tracks
+
+
+def main() -> int:
+    """Parse the command line and run."""
+    parser = argparse.ArgumentParser(prog="python -m loadtests.bench", description=__doc__)
+    subparsers = parser.add_subparsers(required=True, metavar="what")
+    one = subparsers.add_parser("tracks", help="the track writer against a bare COPY")
+    one.add_argument("--rounds", type=int, default=5, help="interleaved rounds (default: %(default)s)")
+    one.add_argument("--fixes", type=int, default=200_000, help="fixes a round (default: %(default)s)")
+    one.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+    one.set_defaults(run=tracks.run)
+    options = parser.parse_args()
+    # Standard output belongs to the figures.
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    status: int = asyncio.run(options.run(options))
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
