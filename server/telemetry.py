@@ -50,7 +50,7 @@ def configure_logging(settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level.upper())
-    for chatty in ("uvicorn.access", "engineio", "socketio", "alembic", "sqlalchemy.engine"):
+    for chatty in ("uvicorn.access", "uvicorn.error", "engineio", "socketio", "alembic", "sqlalchemy.engine"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 
+import structlog
 import uvicorn
 
 from domain.kit.clock import SystemClock
@@ -15,6 +16,8 @@ from server.wiring import ServerNode, build
 STOP_SECONDS = 10
 """Requests under way get this long to end when the node stops."""
 LISTEN_BACKLOG = 4096
+
+_log = structlog.get_logger(__name__)
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -46,6 +49,7 @@ def run(options: argparse.Namespace) -> int:
         timeout_graceful_shutdown=STOP_SECONDS,
         **uvicorn_options(node.wire_options),
     )
+    _log.info("listening", address=f"http://{options.host}:{options.port}", mode=settings.mode)
     _Server(config, node, health).run()
     return 0
 
