@@ -13,6 +13,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from server.stack import processes
 from server.stack.errors import StackError
 from server.stack.ports import HOST
 from server.stack.private_server import PrivateServer, Report, silent
@@ -53,6 +54,10 @@ class RedisServer(PrivateServer):
         return self.directory / "redis.conf"
 
     @property
+    def _data(self) -> Path:
+        return self.directory / "data"
+
+    @property
     def _pid_file(self) -> Path:
         return self.directory / "redis.pid"
 
@@ -65,8 +70,19 @@ class RedisServer(PrivateServer):
         except (OSError, ValueError):
             return None
 
+    def start(self) -> bool:
+        if self.pid is None:
+            self._find_lost()
+        return super().start()
+
+    def _find_lost(self) -> None:
+        """Redis goes on when its pid file is deleted; a second one on the same files would spoil them."""
+        for pid in processes.working_in(self._data):
+            if processes.runs(pid, self._marker()):
+                self._pid_file.write_text(f"{pid}\n")
+
     def _prepare(self) -> None:
-        (self.directory / "data").mkdir(mode=0o700, exist_ok=True)
+        self._data.mkdir(mode=0o700, exist_ok=True)
 
     def _command(self) -> list[str]:
         binary = shutil.which("redis-server")
@@ -82,7 +98,7 @@ class RedisServer(PrivateServer):
         return {
             "bind": HOST,
             "port": str(self.port),
-            "dir": _quoted(self.directory / "data"),
+            "dir": _quoted(self._data),
             "pidfile": _quoted(self._pid_file),
             "daemonize": "no",
             "set-proc-title": "no",  # keeps the arguments, by which we know the process
