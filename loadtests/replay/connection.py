@@ -62,6 +62,7 @@ class Connection:
         self._http = http
         self._handlers = handlers
         self._tokens: Tokens | None = None
+        self._token_refused = False
         self._client: socketio.AsyncClient | None = None
         self._ready: Ready | None = None
         self._is_ready = asyncio.Event()
@@ -120,12 +121,19 @@ class Connection:
         """Stay connected until cancelled. Raises SignInFailed when the account is refused for good."""
         pause = _FIRST_PAUSE_SECONDS
         while True:
-            if self._tokens is None:
-                self._tokens = await self._accounts.sign_in(self._credentials)
+            await self._have_a_token()
             if await self._connected_once():
                 pause = _FIRST_PAUSE_SECONDS
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+
+    async def _have_a_token(self) -> None:
+        """Sign in once; from then on the refresh token is enough, as long as the server honours it."""
+        if self._tokens is None:
+            self._tokens = await self._accounts.sign_in(self._credentials)
+        elif self._token_refused or time.monotonic() >= self._tokens.refresh_at:
+            self._tokens = await self._accounts.refresh(self._tokens, self._credentials)
+        self._token_refused = False
 
     async def _connected_once(self) -> bool:
         """Connect, serve until the socket ends, clean up. Whether it was ready at all."""
@@ -190,18 +198,18 @@ class Connection:
         self._is_ready.set()
 
     def _refused(self, data: object = None) -> None:
-        """CONNECT was refused: with a bad token the next attempt signs in again."""
+        """CONNECT was refused: if it was the token, the next attempt comes with another one."""
         details = data.get("data") if isinstance(data, dict) else None
         code = details.get("code") if isinstance(details, dict) else None
         self.errors.append(f"connect: {code or data}")
         if code in protocol.SIGN_IN_AGAIN:
-            self._tokens = None
+            self._token_refused = True
 
     def _erred(self, payload: object = None) -> None:
         code = payload.get("code") if isinstance(payload, dict) else None
         self.errors.append(str(payload))
         if code in protocol.SIGN_IN_AGAIN:
-            self._tokens = None
+            self._token_refused = True
 
     def _disconnected(self, *_: object) -> None:
         self._forget()

@@ -128,7 +128,7 @@ def judge(ledger: Ledger, rows: Sequence[Row], track: TrackRow | None) -> Verdic
         flags=flags,
         distance_stored=None if track is None else track.distance_metres,
         distance_own=_length(kept),
-        fastest_raw=fastest_as_written_kmh(fixes),
+        fastest_raw=fastest_as_written_kmh([fix for fix in fixes if fix.seq not in ledger.refusals]),
         fastest_kept=fastest_kmh(kept),
         inaccurate=any(fix.accuracy is not None and fix.accuracy > OUTLIER_ACCURACY_METRES for fix in fixes),
     )

@@ -27,6 +27,7 @@ class Unseen:
     OLDER = "older_than_newest"
     AWAY = "watcher_away"
     REFUSED = "not_acknowledged_live"
+    STOPPED = "track_stopped_at_once"
 
 
 @dataclass(slots=True)
@@ -56,6 +57,8 @@ class Ledger:
     batched: int = 0
     late: int = 0
     resent: int = 0
+    stopping_at: float | None = None
+    """When `track:stop` was first sent, which takes the dot off the map (monotonic seconds)."""
     stopped: bool = False
     error: str | None = None
 

@@ -12,6 +12,7 @@ from loadtests.replay.ledger import Ledger, Sighting, Unseen
 
 LARGEST_DISTANCE_ERROR_PCT = 0.1
 """Stored and own distance may differ by this much before they count as different."""
+_LONGEST_TICK_SECONDS = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,7 @@ def live_figures(ledgers: Sequence[Ledger], verdicts: Sequence[Verdict]) -> tupl
     for ledger in ledgers:
         of_seq = flags.get(ledger.track_id, {})
         for sighting in ledger.sightings:
-            reason = _why_not_shown(sighting, of_seq.get(sighting.seq, 0))
+            reason = _why_not_shown(sighting, of_seq.get(sighting.seq, 0), ledger.stopping_at)
             if sighting.seen_at is not None and not (sighting.conflated and reason):
                 latencies.append(sighting.seen_at - sighting.sent_at)
             else:
@@ -110,7 +111,7 @@ def live_figures(ledgers: Sequence[Ledger], verdicts: Sequence[Verdict]) -> tupl
     return latencies, unseen
 
 
-def _why_not_shown(sighting: Sighting, flags: int) -> str | None:
+def _why_not_shown(sighting: Sighting, flags: int, stopping_at: float | None) -> str | None:
     """Why the server had no reason to show this fix, or None."""
     if not sighting.watched:
         return Unseen.AWAY
@@ -121,7 +122,9 @@ def _why_not_shown(sighting: Sighting, flags: int) -> str | None:
     for mask, reason in ((IMPLAUSIBLE, Unseen.FLAGGED), (REPEATED, Unseen.REPEATED), (STANDING, Unseen.STANDING)):
         if flags & mask:
             return reason
-    return None
+    # A dot that is taken off before the next frame was never due in one.
+    gone_at_once = stopping_at is not None and stopping_at - sighting.sent_at < _LONGEST_TICK_SECONDS
+    return Unseen.STOPPED if gone_at_once and sighting.seen_at is None else None
 
 
 def _percentiles(latencies: Sequence[float]) -> dict[str, float | None]:

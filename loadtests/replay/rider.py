@@ -111,6 +111,7 @@ class Ride:
 
     async def _stop(self) -> None:
         last = len(self._ledger.track.fixes) - 1
+        self._ledger.stopping_at = time.monotonic()
         await self._connection.ask(protocol.TRACK_STOP, {"track_id": self._track_id, "last_seq": last})
         self._ledger.stopped = True
 

@@ -46,6 +46,7 @@ class Peer:
         self.connect_refusals: deque[str] = deque()
         self.reject_seqs: frozenset[int] = frozenset()
         self.events: list[str] = []
+        self.signed_in: list[str] = []
         self.most_in_batch = 0
         self.sio = socketio.AsyncServer(async_mode="asgi", cors_allowed_origins="*")
         self._riders: dict[str, int] = {}
@@ -62,12 +63,20 @@ class Peer:
 
     async def _sign_in(self, request: Request) -> Response:
         body = await request.json()
-        name = body.get("username") or body.get("identifier") or "again"
+        self.signed_in.append(request.url.path.rpartition("/")[2])
+        name = body.get("username") or body.get("identifier") or body["refresh_token"]
         if request.url.path.endswith("register") and name in self.road.accounts:
             return JSONResponse({"code": "conflict"}, 409)
         rider = self.road.accounts.setdefault(name, len(self.road.accounts) + 1)
         user = {"id": f"00000000-0000-7000-8000-{rider:012}", "rider": rider, "username": name}
-        return JSONResponse({"access_token": str(rider), "refresh_token": "r", "expires_in": 900, "user": user})
+        return JSONResponse(
+            {
+                "access_token": str(rider),
+                "refresh_token": body.get("refresh_token", name),
+                "expires_in": 900,
+                "user": user,
+            }
+        )
 
     async def _connect(self, sid: str, _environ: object, auth: dict[str, Any]) -> None:
         if self.connect_refusals:

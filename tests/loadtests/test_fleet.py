@@ -111,7 +111,8 @@ async def test_rejected_fixes_are_listed_with_their_code(nodes: Nodes) -> None:
     assert nodes.all_kept()
 
 
-async def test_a_token_that_is_not_taken_leads_to_a_new_sign_in(nodes: Nodes) -> None:
+async def test_a_token_that_is_not_taken_is_refreshed(nodes: Nodes) -> None:
     nodes.peers[0].connect_refusals.extend(["token_expired", "unavailable"])
     await nodes.fleet.ride()
+    assert nodes.peers[0].signed_in == ["register", "refresh"]
     assert _only(nodes.fleet).acknowledged_count == _FIXES

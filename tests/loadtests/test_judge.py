@@ -169,12 +169,15 @@ def test_live_figures_leave_out_what_was_never_shown_and_say_why() -> None:
         Sighting(4, 5.0, watched=True, older=True, acknowledged=True),
         Sighting(5, 6.0, watched=True, older=False),
         Sighting(6, 7.0, watched=True, older=False, acknowledged=True),
+        Sighting(7, 8.0, watched=True, older=False, acknowledged=True),
     ]
+    ledger.stopping_at = 8.1
     rows = _rows(ledger)
     rows[2] = rows[2]._replace(flags=4)
     latencies, unseen = live_figures([ledger], [_verdict(ledger, rows)])
     assert latencies == pytest.approx([0.2, 0.4])
-    assert unseen == {Unseen.FLAGGED: 1, Unseen.AWAY: 1, Unseen.OLDER: 1, Unseen.REFUSED: 1, Unseen.NEVER: 1}
+    reasons = (Unseen.FLAGGED, Unseen.AWAY, Unseen.OLDER, Unseen.REFUSED, Unseen.NEVER, Unseen.STOPPED)
+    assert unseen == dict.fromkeys(reasons, 1)
 
 
 def test_the_summary_begins_with_the_agreed_fields() -> None:
