@@ -139,12 +139,12 @@ async def test_a_redis_that_forgot_everything_is_told_again(own_redis: RedisServ
 async def test_subscribers_that_redis_drops_subscribe_again_and_read_what_they_missed(own_redis: RedisServer) -> None:
     async with scene(own_redis.url) as s, Redis.from_url(own_redis.url) as client:
         for _ in range(5):
+            await eventually(lambda: s.here.bus.connected and s.there.bus.connected)
             losses = s.there.bus.losses
             assert await client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
             s.move(VIENNA)
-            await s.until_right(2)
+            await s.until_right()
             await eventually(lambda losses=losses: s.there.bus.losses > losses)
-        assert s.here.bus.connected
 
 
 async def test_a_node_that_hears_nothing_any_more_notices_by_its_heartbeat(own_redis: RedisServer) -> None:
@@ -158,8 +158,8 @@ async def test_a_node_that_hears_nothing_any_more_notices_by_its_heartbeat(own_r
             await s.begin()
             await proxy.deafen_subscribers()
             s.move(GRAZ)
-            await eventually(lambda: there.bus.losses == 1, timeout=3)
-            await s.until_right(3)
+            await eventually(lambda: there.bus.losses >= 1, timeout=3)
+            await s.until_right()
 
 
 async def test_a_node_cut_off_from_redis_while_both_live_heals_by_itself(own_redis: RedisServer) -> None:
