@@ -28,7 +28,7 @@ FEWER_SHARE = 0.5
 """Of two stretches that overlap at their ends the later recorded loses, unless the earlier has so many fewer there."""
 MISPLACED_SHARE = 0.2
 """A stretch is misplaced as a whole only when it is at most this share of its neighbour (proposed) …"""
-MISPLACED_METRES = 1_000.0
+MISPLACED_METRES = 200.0
 """… its time puts it at least this far from where the track is then, in metres (proposed) …"""
 MISPLACED_FACTOR = 10.0
 """… and this many times as far as it is from the fix recorded next to it (proposed)."""

@@ -9,16 +9,13 @@ import numpy as np
 
 from geo.clock_faults import wrong_times
 from geo.fix import Flag
-from geo.live import LiveFilter
+from geo.live import ACCURACY_LIMIT_METRES, LiveFilter
 from geo.plausibility import believed
 from geo.standing import held
 from geo.steps import Steps
 from geo.track import FlagArray, IntArray, TrackArrays
 
 __all__ = ["ACCURACY_LIMIT_METRES", "LiveFilter", "final_flags"]
-
-ACCURACY_LIMIT_METRES = 100.0
-"""Fixes with a worse accuracy are flagged (Dawarich's default)."""
 
 
 def final_flags(track: TrackArrays) -> FlagArray:

@@ -15,8 +15,8 @@ TRIP_GAP_SECONDS = 3_600.0
 """A longer gap ends a trip (Traccar): unless the track goes on where it was, nothing is known of the time between."""
 LONGEST_GAP_SECONDS = 24 * 3_600.0
 """A track is finished after a day without a fix: a longer gap is a clock that was set, not time that passed."""
-TOP_SPEED_SECONDS = 3.0
-"""The top speed is held for at least this long (proposed), so that it is not one fix's noise."""
+TOP_SPEED_SECONDS = 2.0
+"""The top speed is held this long before and after a fix (proposed): a displaced fix is fast on one side only."""
 
 
 @dataclass(frozen=True)
@@ -64,5 +64,10 @@ def _speeds(steps: Steps, baseline_seconds: float) -> FloatArray:
 
 def _top_speed(steps: Steps, moving: BoolArray) -> float:
     """The highest speed under way, leaving out steps that were accepted although nothing can go so fast."""
-    speeds = _speeds(steps, TOP_SPEED_SECONDS)[moving]
-    return float(speeds[speeds <= steps.speed_limit].max(initial=0.0))
+    seconds = steps.seconds
+    before = _speeds(steps, TOP_SPEED_SECONDS)
+    starts = np.arange(1, len(seconds))
+    ends = np.minimum(np.searchsorted(seconds, seconds[starts] + TOP_SPEED_SECONDS), len(seconds) - 1)
+    after = steps.metres(starts, ends) / np.maximum(seconds[ends] - seconds[starts], TOP_SPEED_SECONDS)
+    held = np.minimum(before, after)[moving]
+    return float(held[held <= steps.speed_limit].max(initial=0.0))

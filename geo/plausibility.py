@@ -34,7 +34,7 @@ _CHANGE_BIAS = 0.5
 """Added to every change of tracklet, so that of two equal explanations the one with fewer changes is taken."""
 
 
-@dataclass
+@dataclass(eq=False)
 class _Tracklet:
     pieces: list[tuple[int, int]] = field(default_factory=list)
     """First and last index of each piece, both inclusive, in order."""
@@ -194,18 +194,17 @@ def _change(steps: Steps, before: _Tracklet, after: _Tracklet, price: int) -> _C
     tail, head = before.indices()[::-1], after.indices()
     overlap_tail = int(np.count_nonzero(tail >= after.first))
     overlap_head = int(np.count_nonzero(head <= before.last))
-    options = [
-        _Change(overlap_tail + price, overlap_tail, 0),
-        _Change(overlap_head + price, 0, overlap_head),
-    ]
-    earlier = tail[overlap_tail : overlap_tail + price]
-    if (reached := np.flatnonzero(steps.plausible(earlier, after.first))).size:
-        dropped = overlap_tail + int(reached[0])
-        options.append(_Change(dropped, dropped, 0))
+    options = []  # of equally cheap ones the first is taken: as the live filter does, the later fixes are dropped
     later = head[overlap_head : overlap_head + price]
     if (reached := np.flatnonzero(steps.plausible(before.last, later))).size:
         dropped = overlap_head + int(reached[0])
         options.append(_Change(dropped, 0, dropped))
+    earlier = tail[overlap_tail : overlap_tail + price]
+    if (reached := np.flatnonzero(steps.plausible(earlier, after.first))).size:
+        dropped = overlap_tail + int(reached[0])
+        options.append(_Change(dropped, dropped, 0))
+    options.append(_Change(overlap_head + price, 0, overlap_head))
+    options.append(_Change(overlap_tail + price, overlap_tail, 0))
     best = min(options, key=lambda option: option.cost)
     return _Change(best.cost + _CHANGE_BIAS, best.drop_before, best.drop_after)
 
