@@ -32,7 +32,7 @@ class Truth:
         clock: Clock,
         *,
         session_revoked: Callable[[UUID, int], None],
-        policy_changed: Callable[[UUID], None],
+        policy_changed: Callable[[UUID, int], None],
     ) -> None:
         self._accounts = accounts
         self._directory = directory
@@ -60,8 +60,8 @@ class Truth:
         for session_id, expires_at_ms in revoked:
             if session_id not in self._revoked:
                 self._session_revoked(session_id, expires_at_ms)
-        for user_id in {user_id for user_id, _version in changed - self._policies}:
-            self._policy_changed(user_id)
+        for user_id, version in changed - self._policies:
+            self._policy_changed(user_id, version)
         self._revoked = {session_id for session_id, _ in revoked}
         self._policies = changed
         self._since = next_since

@@ -125,7 +125,7 @@ def build(settings: Settings, clock: Clock, registry: CollectorRegistry, address
         HubMetrics(registry),
         superseded=lambda rider, generation: dots.supersede(rider, generation),  # noqa: PLW0108 - dots are made below
     )
-    dots = Dots(hub, stores.takeover, policies, clock)
+    dots = Dots(hub, stores.takeover, policies, clock, life_seconds=settings.position_life_seconds)
     keeper.attach(policies, dots)
     follower = PolicyFollower(dots, tasks, clock)
 

@@ -1,6 +1,6 @@
 -- Record which channels a rider's dot is on, unless a later generation has it.
 --
--- KEYS[1]  hash of the rider: generation, channels        where:{rider:<n>}
+-- KEYS[1]  hash of the rider: generation, channels, mover  where:{rider:<n>}
 -- ARGV[1]  generation of the caller
 -- ARGV[2]  channels, separated by spaces
 -- ARGV[3]  seconds to keep it

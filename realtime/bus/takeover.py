@@ -25,21 +25,36 @@ class Taken:
 
 
 class Takeover:
-    """Raises a rider's generation atomically."""
+    """Raises a rider's generation atomically, and knows what moves the dot: usually a track, named by its id."""
 
     def __init__(self, options: BusOptions) -> None:
         self._script = Script("take_over")
         self._link = RedisLink(options, name="takeover", scripts=[self._script])
 
-    async def take(self, rider: int) -> Taken:
-        """Make the rider this node's. Raises Unavailable.
+    async def take(self, rider: int, mover: str = "") -> Taken:
+        """Make the rider this node's; without a `mover` the dot is only taken off the map. Raises Unavailable.
 
         The generation is above every earlier one, and at least Redis' time in milliseconds; without Redis a caller
         may go on with its own clock's milliseconds as a provisional generation, and take again when Redis is back.
-        Pass `left` to `Hub.put(..., left=...)` with the first position.
+        The dot has to be taken off the channels in `left`.
         """
-        generation, channels = await self._link.call(*self._script.call([where_key(rider)], WHERE_SECONDS))
-        return Taken(generation, frozenset(channels.decode().split()))
+        taken, _ = await self._call(rider, mover, "never", "")
+        return taken
+
+    async def retake(self, rider: int, generation: int, mover: str = "") -> Taken | None:
+        """As `take`, but None when something moves the dot under a later generation than the caller's."""
+        taken, ours = await self._call(rider, mover, "later", generation)
+        return taken if ours else None
+
+    async def take_from(self, rider: int, mover: str) -> Taken | None:
+        """Take the dot off the map if this moves it, wherever; None when it does not."""
+        taken, ours = await self._call(rider, "", "other", mover)
+        return taken if ours else None
+
+    async def _call(self, rider: int, mover: str, refuse: str, unless: str | int) -> tuple[Taken, bool]:
+        command = self._script.call([where_key(rider)], WHERE_SECONDS, mover, refuse, unless)
+        generation, channels, taken = await self._link.call(*command)
+        return Taken(generation, frozenset(channels.decode().split())), bool(taken)
 
     async def aclose(self) -> None:
         """Close the connections."""

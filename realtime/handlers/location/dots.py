@@ -1,14 +1,14 @@
 """The dots of riders whose phones are connected to this node: where each is shown, and by whose right.
 
 A dot is on the channels that the rider's policy allows for its newest position, and on no other. The policy is looked
-up again whenever it changes; a dot whose policy is not known is on no channel. Another node may take a rider over; then
-this one keeps still until the rider's phone speaks here again.
+up again whenever it changes; a dot whose policy is not known is on no channel. One track at a time moves a dot: the one
+whose phone spoke up last. Another node may take a rider over; then this one keeps still until nothing moves the dot
+there any more, or a phone begins to ride here.
 """
 
+import math
 from collections.abc import Iterator
 from uuid import UUID
-
-import structlog
 
 from domain.kit.clock import Clock
 from domain.kit.errors import Unavailable
@@ -17,11 +17,13 @@ from domain.location.rules import Place, channels_of
 from domain.sharing.rules import SharingPolicy
 from geo import cells
 from geo.fix import Fix
-from realtime.bus.takeover import Takeover
+from realtime.bus.takeover import Taken, Takeover
 from realtime.hub.hub import Hub
 from realtime.hub.records import UNKNOWN, LiveRecord, Tombstone
+from realtime.hub.topics import is_region
 
-_log = structlog.get_logger(__name__)
+ASK_AGAIN_SECONDS = 1.0
+"""How often a node asks, at most, whether a dot that another node took over is free again."""
 
 
 class Dot:
@@ -34,32 +36,43 @@ class Dot:
         self.generation = 0
         self.version = 0
         self.provisional = False
-        """The generation is from this node's clock, because Redis did not answer: taken again when it does."""
+        """The generation was not confirmed, because Redis did not answer: asked for again when it does."""
         self.superseded = False
         self.left: frozenset[str] = frozenset()
         """Channels on which another node had shown the rider, to be cleared."""
         self.channels: frozenset[str] = frozenset()
         self.fix: Fix | None = None
+        self.heard_ms = 0
+        """When the fix was heard."""
         self.place: Place | None = None
+        self.mover: UUID | None = None
+        """The track that moves the dot."""
+        self.driver: object | None = None
+        """Who drives it: the socket's own state. None when that socket has gone or its track has ended."""
+        self.asked_at = -math.inf
+        """When this node last asked to have the dot back, by the monotonic clock."""
         self.sockets = 0
 
 
 class Dots:
     """All dots of this node, by rider number."""
 
-    def __init__(self, hub: Hub, takeover: Takeover, policies: Policies, clock: Clock) -> None:
+    def __init__(self, hub: Hub, takeover: Takeover, policies: Policies, clock: Clock, *, life_seconds: float) -> None:
+        """`life_seconds`: how long a position is shown without news."""
         self._hub = hub
         self._takeover = takeover
         self._policies = policies
         self._clock = clock
+        self._life_ms = round(life_seconds * 1000)
         self._dots: dict[int, Dot] = {}
 
     def __iter__(self) -> Iterator[Dot]:
         return iter(list(self._dots.values()))
 
-    def get(self, rider: int) -> Dot | None:
-        """The rider's dot, if this node has one."""
-        return self._dots.get(rider)
+    def rides_here(self, rider: int) -> bool:
+        """Whether a phone of the rider drives the dot from this node, as far as is known."""
+        dot = self._dots.get(rider)
+        return dot is not None and dot.sockets > 0 and not dot.superseded
 
     def of_user(self, user_id: UUID) -> list[Dot]:
         """The dots of one account (one, unless the account is not here)."""
@@ -71,66 +84,75 @@ class Dots:
         dot.sockets += 1
         return dot
 
-    def depart(self, rider: int) -> None:
-        """A socket of the rider has gone: the dot stays on the map until its age ends it (tunnels are normal)."""
-        dot = self._dots.get(rider)
-        if dot is None:
-            return
+    def depart(self, dot: Dot, driver: object) -> None:
+        """A socket of the rider has gone: the dot stays on the map until its age ends it (tunnels are normal).
+
+        A dot that is shown until a given time is looked after until then.
+        """
         dot.sockets -= 1
-        if dot.sockets <= 0:
-            del self._dots[rider]
-            self._hub.release(rider)
+        if dot.driver is driver:
+            dot.driver = None
+        if dot.sockets <= 0 and not (dot.channels and dot.policy and dot.policy.expires_at_ms):
+            self._forget(dot)
 
-    async def take(self, dot: Dot) -> None:
-        """Make this node the one that shows the rider, under a policy that is known and a new generation."""
-        await self.reload(dot)
-        try:
-            taken = await self._takeover.take(dot.rider)
-        except Unavailable:
-            dot.generation, dot.provisional = max(dot.generation + 1, self._clock.epoch_ms()), True
-        else:
-            dot.generation, dot.provisional = max(taken.generation, dot.generation), False
-            dot.left |= taken.left
-        dot.version = 0
-        dot.superseded = False
-
-    async def reload(self, dot: Dot) -> None:
-        """Look the rider's policy up; where nobody can say, the dot is hidden until somebody can."""
+    async def take(self, dot: Dot, mover: UUID, driver: object) -> None:
+        """Make this node the one that shows the rider, moved by this track, under a policy that is known."""
         dot.policy = await self._policies.find(dot.user_id)
+        try:
+            taken = await self._takeover.take(dot.rider, str(mover))
+        except Unavailable:
+            dot.generation, dot.version = max(dot.generation + 1, self._clock.epoch_ms()), 0
+            dot.superseded, dot.provisional = False, True
+        else:
+            self._adopt(dot, taken)
+        dot.mover, dot.driver = mover, driver
         self.refresh(dot)
+
+    async def retake(self, dot: Dot) -> None:
+        """Make sure that the dot is still this node's, then show it under the policy as it is now."""
+        await self._ask_for(dot)
+        if not dot.superseded:
+            dot.policy = await self._policies.find(dot.user_id)
+            self.refresh(dot)
 
     def show(self, dot: Dot, fix: Fix) -> None:
         """Put the newest fix on the channels where it may be seen."""
-        dot.fix = fix
+        dot.fix, dot.heard_ms = fix, self._clock.epoch_ms()
         dot.place = Place(fix.latitude, fix.longitude, cells.cell_at(fix.latitude, fix.longitude))
+        self.refresh(dot)
+
+    def refresh(self, dot: Dot) -> None:
+        """Put the dot on the channels that its policy, as it is now, allows, and take it off all others."""
         if dot.superseded:
             return
         now_ms = self._clock.epoch_ms()
-        allowed = channels_of(dot.policy, dot.rider, dot.place, now_ms)
-        self._leave(dot, (dot.channels | dot.left) - allowed, now_ms)
-        if allowed:
+        allowed = self._allowed(dot, now_ms)
+        left = (dot.channels | dot.left) - allowed
+        public = next(filter(is_region, allowed), None)
+        moved = frozenset(filter(is_region, left)) if public else frozenset[str]()
+        self._leave(dot, left - moved, now_ms)
+        if allowed and dot.fix is not None and dot.place is not None:
             dot.version += 1
-            record = _record(dot, fix, dot.place.cell, now_ms)
+            record = _record(dot, dot.fix, dot.place.cell)
             for channel in allowed:
-                self._hub.put(channel, record)
-        dot.channels = allowed
+                # From region to region in one step, for those who see both.
+                self._hub.put(channel, record, left=moved if channel == public else ())
+        dot.channels, dot.left = allowed, frozenset()
 
-    def refresh(self, dot: Dot) -> None:
-        """Take the dot off channels on which its policy, as it is now, does not allow it."""
-        now_ms = self._clock.epoch_ms()
-        allowed = channels_of(dot.policy, dot.rider, dot.place, now_ms) if dot.place else frozenset()
-        self._leave(dot, dot.channels - allowed, now_ms)
-        dot.channels &= allowed
+    async def end(self, dot: Dot) -> None:
+        """Take the dot off the map: its track has ended. Another phone of the rider may move it from now on."""
+        dot.mover = dot.driver = dot.fix = dot.place = None
+        await self._ask_for(dot)
+        self.refresh(dot)
 
-    def hide(self, dot: Dot) -> None:
-        """Take the dot off the map: the track has ended."""
-        self._leave(dot, dot.channels | dot.left, self._clock.epoch_ms())
-        dot.channels = frozenset()
-        dot.fix = dot.place = None
+    async def withdraw(self, rider: int, mover: UUID | None = None) -> None:
+        """Take a rider off the map wherever it is shown, also by a node that is gone. Raises Unavailable.
 
-    async def withdraw(self, rider: int) -> None:
-        """Take a rider off the map wherever it is shown, also by a node that is gone. Raises Unavailable."""
-        taken = await self._takeover.take(rider)
+        With a `mover`, only when that track moves the dot.
+        """
+        taken = await (self._takeover.take_from(rider, str(mover)) if mover else self._takeover.take(rider))
+        if taken is None:
+            return
         removal = Tombstone(rider, taken.generation, 1, self._clock.epoch_ms())
         for channel in taken.left:
             self._hub.remove(channel, removal)
@@ -139,8 +161,56 @@ class Dots:
         """Another node shows the rider now, unless this one has taken it back meanwhile."""
         dot = self._dots.get(rider)
         if dot is not None and dot.generation <= generation:
-            dot.superseded = True
+            dot.superseded, dot.provisional = True, False
             dot.channels = dot.left = frozenset()
+
+    def review(self, dot: Dot) -> bool:
+        """Hide what may not be shown any more; whether the dot has to be taken again."""
+        now_ms = self._clock.epoch_ms()
+        if dot.channels and self._allowed(dot, now_ms) != dot.channels:
+            self.refresh(dot)
+        if dot.sockets > 0:
+            return not dot.superseded and (dot.provisional or dot.policy is None)
+        if not dot.channels or not self._hub.channels_of(dot.rider):
+            self._forget(dot)
+        return False
+
+    def may_ask(self, dot: Dot) -> bool:
+        """Whether to ask now, because a phone speaks here, if a dot that another node took over is free again."""
+        now = self._clock.monotonic()
+        if not dot.superseded or now - dot.asked_at < ASK_AGAIN_SECONDS:
+            return False
+        dot.asked_at = now
+        return True
+
+    async def _ask_for(self, dot: Dot) -> None:
+        """Raise the generation, unless the dot is another node's by now."""
+        try:
+            taken = await self._takeover.retake(dot.rider, dot.generation, _name(dot.mover))
+        except Unavailable:
+            dot.provisional = not dot.superseded
+        else:
+            if taken is None:
+                self.supersede(dot.rider, dot.generation)
+            else:
+                self._adopt(dot, taken)
+
+    def _adopt(self, dot: Dot, taken: Taken) -> None:
+        """Versions begin again under a generation that is new."""
+        if taken.generation > dot.generation:
+            dot.generation, dot.version = taken.generation, 0
+        dot.left |= taken.left
+        dot.superseded = dot.provisional = False
+
+    def _allowed(self, dot: Dot, now_ms: int) -> frozenset[str]:
+        if dot.place is None or now_ms - dot.heard_ms >= self._life_ms:
+            return frozenset()
+        return channels_of(dot.policy, dot.rider, dot.place, now_ms)
+
+    def _forget(self, dot: Dot) -> None:
+        if self._dots.get(dot.rider) is dot:
+            del self._dots[dot.rider]
+            self._hub.release(dot.rider)
 
     def _leave(self, dot: Dot, channels: frozenset[str], now_ms: int) -> None:
         if not channels:
@@ -149,10 +219,9 @@ class Dots:
         removal = Tombstone(dot.rider, dot.generation, dot.version, now_ms)
         for channel in channels:
             self._hub.remove(channel, removal)
-        dot.left -= channels
 
 
-def _record(dot: Dot, fix: Fix, cell: int, now_ms: int) -> LiveRecord:
+def _record(dot: Dot, fix: Fix, cell: int) -> LiveRecord:
     return LiveRecord(
         rider=dot.rider,
         generation=dot.generation,
@@ -161,6 +230,10 @@ def _record(dot: Dot, fix: Fix, cell: int, now_ms: int) -> LiveRecord:
         longitude_e5=round(fix.longitude * 1e5),
         heading=UNKNOWN if fix.heading is None else round(fix.heading / 2) % 180,
         speed=UNKNOWN if fix.speed is None else round(fix.speed * 10),
-        received_ms=now_ms,
+        received_ms=dot.heard_ms,
         cell=cell,
     )
+
+
+def _name(mover: UUID | None) -> str:
+    return "" if mover is None else str(mover)

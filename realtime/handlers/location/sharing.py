@@ -1,8 +1,10 @@
 """Sharing: choose who sees a rider, and see to it that every node goes by the choice at once."""
 
+import contextlib
 from uuid import UUID
 
 from domain.kit.clock import Clock
+from domain.kit.errors import Unavailable
 from domain.kit.tasks import TaskOwner
 from domain.location.policies import Policies
 from domain.location.service import RiderDirectory
@@ -48,9 +50,10 @@ class PolicyKeeper:
         """The rider's dot is withdrawn wherever it is, and comes back under the new policy with the next fix."""
         await self._policies.find(user_id)  # keeps the new policy for times without Postgres
         rider = await self._directory.rider_of(user_id)
-        if rider is not None and self._dots.get(rider) is None:
+        if rider is not None and not self._dots.rides_here(rider):
             # Before the announcement: a node that rides with this phone takes the dot back when it hears of it.
-            await self._dots.withdraw(rider)
+            with contextlib.suppress(Unavailable):
+                await self._dots.withdraw(rider)
         await self._announce.policy_changed(user_id)
 
 
@@ -62,20 +65,24 @@ class PolicyFollower:
         self._tasks = tasks
         self._clock = clock
 
-    def policy_changed(self, user_id: UUID) -> None:
-        """Hide the rider's dot here at once, then show it under the policy as it is now."""
+    def policy_changed(self, user_id: UUID, version: int | None = None) -> None:
+        """Hide the rider's dot here at once, then show it under the policy as it is now.
+
+        `version` is that of the change, where it is known: a policy that is as new already stays.
+        """
         for dot in self._dots.of_user(user_id):
+            if version is not None and dot.policy is not None and dot.policy.version >= version:
+                continue
             dot.policy = None
             self._dots.refresh(dot)
-            self._tasks.start(self._dots.take(dot), name="take")
+            if self._dots.review(dot):
+                self._tasks.start(self._dots.retake(dot), name="retake")
 
     async def review(self) -> None:
-        """Look again where a policy is not known, a generation is provisional, or the audience has just expired."""
+        """Look again where a policy is not known, a generation not confirmed, or the audience has just expired."""
         for dot in self._dots:
-            if dot.provisional or dot.policy is None:
-                await self._dots.take(dot)
-            else:
-                self._dots.refresh(dot)
+            if self._dots.review(dot):
+                await self._dots.retake(dot)
 
     async def run(self) -> None:
         """Review every second until cancelled."""

@@ -5,6 +5,7 @@ that cannot be used is refused with its field, and its number is noted, so that 
 """
 
 import asyncio
+import contextlib
 from collections.abc import Coroutine, Sequence
 from typing import Any
 from uuid import UUID
@@ -12,7 +13,7 @@ from uuid import UUID
 import msgspec
 
 from domain.kit.clock import Clock
-from domain.kit.errors import Code, Invalid, TooLarge
+from domain.kit.errors import Code, Invalid, TooLarge, Unavailable
 from domain.tracks.entries import Fixes, FixRow, Rejected, Started, Stopped
 from domain.tracks.ownership import Ownership
 from domain.tracks.recorder import Recorder
@@ -45,7 +46,11 @@ class Riding:
         self.tracks: dict[UUID, OpenTrack] = {}
         self.dot: Dot | None = None
         self.shown: UUID | None = None
-        """The track that moves the dot: the one that was opened last."""
+        """The track that this socket shows: the one that was opened last."""
+
+    def drives(self, track: OpenTrack) -> bool:
+        """Whether this track moves the dot: not when another phone of the rider on this node has taken the dot over."""
+        return self.dot is not None and self.dot.driver is self and self.shown == track.track_id
 
 
 class TrackHandlers:
@@ -70,7 +75,7 @@ class TrackHandlers:
         riding = client.get(Riding)
         if riding is not None and riding.dot is not None:
             self._rates.forget(client)
-            self._dots.depart(client.identity.rider)
+            self._dots.depart(riding.dot, riding)
 
     @handles(TRACK_START)
     async def start(self, client: Client, payload: TrackStart) -> "asyncio.Future[TrackStarted]":
@@ -99,16 +104,29 @@ class TrackHandlers:
         """Record one fix, and show it when it is the newest."""
         riding = client.require(Riding)
         track = riding.tracks.get(payload.track_id)
-        if track is None or (riding.shown is None and not track.stopped):
+        if track is None or self._should_show(riding, track):
             return self._open_and_update(client, payload)
         return self._accept(client, riding, track, payload.fix)
 
     async def _open_and_update(self, client: Client, payload: LocationUpdate) -> "asyncio.Future[None]":
         riding = client.require(Riding)
         track = await self._find(client, payload.track_id)
-        if not track.stopped:
+        if self._is_undriven(riding) and not track.stopped:
             await self._show(client, track)
+        elif riding.dot is not None and riding.dot.superseded:
+            await self._dots.retake(riding.dot)
         return self._accept(client, riding, track, payload.fix)
+
+    def _should_show(self, riding: Riding, track: OpenTrack) -> bool:
+        """Whether there is more to do than to move the dot: it has to be taken, or asked for."""
+        if self._is_undriven(riding):
+            return not track.stopped
+        return riding.dot is not None and riding.shown == track.track_id and self._dots.may_ask(riding.dot)
+
+    @staticmethod
+    def _is_undriven(riding: Riding) -> bool:
+        """Whether this socket has not taken the dot yet, or nobody here moves it any more."""
+        return riding.dot is None or riding.shown is None or riding.dot.driver is None
 
     def _accept(self, client: Client, riding: Riding, track: OpenTrack, fix: Fix) -> "asyncio.Future[None]":
         now_ms = self._clock.epoch_ms()
@@ -122,7 +140,7 @@ class TrackHandlers:
         kept = self._recorder.record_rows(
             Fixes(track.track_id, client.identity.user_id, track.month, now_ms, rows), None
         )
-        if judged.moves_the_dot and riding.dot is not None and riding.shown == track.track_id:
+        if judged.moves_the_dot and riding.dot is not None and riding.drives(track):
             self._dots.show(riding.dot, fix)
         return kept
 
@@ -157,13 +175,20 @@ class TrackHandlers:
                 raise Invalid("each range is [first, last], in order, up to last_seq", field="lost")
         track = await self._find(client, payload.track_id)
         track.stopped = True
-        riding = client.require(Riding)
-        if riding.dot is not None and riding.shown == track.track_id:
-            self._dots.hide(riding.dot)
-            riding.shown = None
+        await self._end_dot(client.require(Riding), client.identity.rider, track)
         now_ms = self._clock.epoch_ms()
         stopped = Stopped(track.track_id, client.identity.user_id, track.month, now_ms, payload.last_seq, payload.lost)
         return self._recorder.record(stopped, None)
+
+    async def _end_dot(self, riding: Riding, rider: int, track: OpenTrack) -> None:
+        """Take the dot off the map if this track moves it, here or on the node where the phone was before."""
+        if riding.dot is not None and riding.drives(track):
+            await self._dots.end(riding.dot)
+        else:
+            with contextlib.suppress(Unavailable):  # its age ends it then
+                await self._dots.withdraw(rider, mover=track.track_id)
+        if riding.shown == track.track_id:
+            riding.shown = None
 
     async def _find(self, client: Client, track_id: UUID) -> OpenTrack:
         riding = client.require(Riding)
@@ -180,7 +205,7 @@ class TrackHandlers:
         if riding.dot is None:
             riding.dot = self._dots.arrive(client.identity.rider, client.identity.user_id)
             self._rates.follow(client, riding.dot)
-        await self._dots.take(riding.dot)
+        await self._dots.take(riding.dot, track.track_id, riding)
         riding.shown = track.track_id
 
     def _note_rejected(self, client: Client, track: OpenTrack, numbers: Sequence[tuple[int, str]], now_ms: int) -> None:
