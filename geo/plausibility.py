@@ -167,6 +167,8 @@ def _best_origin(steps: Steps, earlier: list[_Tracklet], scores: list[float], tr
     direct = (ends < tracklet.first) & steps.plausible(ends, tracklet.first)
     best, gain = None, 0.0
     for position in sorted(range(len(earlier)), key=lambda position: -scores[position]):
+        if earlier[position].first > tracklet.first:
+            continue  # it lies within this one, which returned from it: one of the two is wrong as a whole
         least_cost = 0.0 if direct[position] else 1.0 + _CHANGE_BIAS
         if scores[position] - least_cost <= gain:
             continue

@@ -19,8 +19,8 @@ SPEED_LIMIT_MEDIANS = 3.0
 """A track's limit is at least this many times its own median speed (Dawarich)."""
 HIGHEST_SPEED_LIMIT = 1_000.0 / 3.6
 """Metres per second: no median raises the limit above this (proposed), or a track of noise would excuse itself."""
-NOISE_METRES = 25.0
-"""Jitter that says nothing about speed: at 25 fixes a second it would be 600 m/s (proposed)."""
+NOISE_METRES = 30.0
+"""Jitter that says nothing about speed: at 25 fixes a second it would be 750 m/s (proposed)."""
 BASELINE_SECONDS = 1.0
 """Speeds are judged over at least this long; shorter steps are mostly noise and rounding."""
 
