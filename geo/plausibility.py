@@ -15,7 +15,7 @@ import numpy as np
 from geo.steps import Steps
 from geo.track import BoolArray, IntArray
 
-CHANGE_PRICE = 10
+CHANGE_PRICE = 30
 """Fixes that one impossible step may cost before it is accepted as it is (proposed)."""
 SHORT_END_FIXES = 30
 """An end of the track cut off by an impossible step is dropped when it has at most this many fixes (proposed) …"""
