@@ -17,9 +17,15 @@ from geo.geodesics import FloatArray
 from geo.track import FlagArray, IntArray, TrackArrays
 
 LEAP_SECONDS = 60.0
-"""A stretch of recording also ends where its time goes forward by more than this and later falls back (proposed) …"""
+"""A stretch of recording also ends where its time leaps forward by more than this, to fall back later (proposed) …"""
 LEAP_INTERVALS = 30.0
-"""… and by more than so many of the track's usual intervals: one fix with a wrong time is then alone."""
+"""… and by more than so many of the track's usual intervals."""
+SHORT_LEAP_SECONDS = 5.0
+"""The seconds for a leap to or from a few fixes with a time of their own (proposed) …"""
+SHORT_LEAP_INTERVALS = 5.0
+"""… and the intervals …"""
+FEW_FIXES = 5
+"""… and how many fixes are a few."""
 ZIGZAG_FACTOR = 1.5
 """Two stretches contradict each other when going through both by time is this many times as far (proposed) …"""
 ZIGZAG_METRES = 50.0
@@ -78,22 +84,33 @@ def wrong_times(track: TrackArrays) -> FlagArray:
 def _stretches(track: TrackArrays) -> list[_Stretch]:
     """The recording cut wherever its time falls, in order of recording; none if it never does.
 
-    Also where it had leapt over the time to which it falls: one fix with a time ahead is then alone.
+    Also where it leaps over the time to which it falls later, or, for a few fixes, from which it fell before: what is
+    ahead of or behind the rest is then alone.
     """
     order = np.argsort(track.seq, kind="stable")
     seconds = track.timestamp[order] / 1000.0
-    rises = np.diff(seconds)
-    falls = np.flatnonzero(rises < 0) + 1
-    if len(falls) == 0:
+    falls = (np.flatnonzero(np.diff(seconds) < 0) + 1).tolist()
+    if not falls:
         return []
-    rising = rises[rises > 0]
-    least = max(LEAP_SECONDS, LEAP_INTERVALS * float(np.median(rising)) if len(rising) else 0.0)
-    leaps = []
-    for start, fall in pairwise([0, *falls.tolist()]):
-        over = start + int(np.searchsorted(seconds[start:fall], seconds[fall], side="right"))
-        if start < over < fall and rises[over - 1] > least:
-            leaps.append(over)
-    return [_Stretch(positions) for positions in np.split(order, np.union1d(falls, leaps).astype(np.int64))]
+    cuts = set(falls) | _cuts_at_leaps(seconds, [0, *falls, len(order)])
+    return [_Stretch(positions) for positions in np.split(order, sorted(cuts))]
+
+
+def _cuts_at_leaps(seconds: FloatArray, edges: list[int]) -> set[int]:
+    """Where to cut the stretches between the edges, given the times in order of recording."""
+    rises = np.diff(seconds)
+    interval = float(np.median(rises[rises > 0])) if (rises > 0).any() else 0.0
+    least = max(LEAP_SECONDS, LEAP_INTERVALS * interval)
+    least_for_few = max(SHORT_LEAP_SECONDS, SHORT_LEAP_INTERVALS * interval)
+    cuts = set()
+    for start, fall, end in zip(edges, edges[1:], edges[2:], strict=False):
+        ahead = start + int(np.searchsorted(seconds[start:fall], seconds[fall], side="right"))
+        if start < ahead < fall and rises[ahead - 1] > (least_for_few if fall - ahead <= FEW_FIXES else least):
+            cuts.add(ahead)
+        behind = fall + int(np.searchsorted(seconds[fall:end], seconds[fall - 1], side="right"))
+        if fall < behind < end and behind - fall <= FEW_FIXES and rises[behind - 1] > least_for_few:
+            cuts.add(behind)
+    return cuts
 
 
 class _Claims:

@@ -15,13 +15,17 @@ import numpy as np
 from geo.steps import Steps
 from geo.track import BoolArray, IntArray
 
-CHANGE_PRICE = 30
-"""Fixes that one impossible step may cost before it is accepted as it is (proposed)."""
+CHANGE_SHARE = 0.01
+"""Share of the track's fixes that one impossible step may cost before it is accepted as it is (proposed) …"""
+LOWEST_CHANGE_PRICE = 10
+"""… but so many fixes in any case …"""
+HIGHEST_CHANGE_PRICE = 30
+"""… and no more than this, half a minute of an ordinary track."""
 SHORT_END_FIXES = 30
 """An end of the track cut off by an impossible step is dropped when it has at most this many fixes (proposed) …"""
 SHORT_END_SHARE = 0.025
 """… or at most this share of the track, if that is more …"""
-LONG_END_SHARE = 0.25
+LONG_END_SHARE = 0.4
 """… but never when it is more than this share."""
 
 _OPEN_TRACKLETS = 8
@@ -144,12 +148,13 @@ def _still_open(heads: list[_Tracklet], newest: _Tracklet) -> list[_Tracklet]:
 
 def _best_chain(steps: Steps, tracklets: list[_Tracklet]) -> BoolArray:
     """The fixes of the chain of tracklets that keeps the most, less what its changes cost."""
+    price = round(min(max(LOWEST_CHANGE_PRICE, CHANGE_SHARE * len(steps.seconds)), HIGHEST_CHANGE_PRICE))
     ordered = sorted(tracklets, key=lambda tracklet: tracklet.last)
     scores: list[float] = []
     came_from: list[_Origin | None] = []
     for position, tracklet in enumerate(ordered):
         from_position = max(0, position - _CHAIN_REACH)
-        origin = _best_origin(steps, ordered[from_position:position], scores[from_position:], tracklet)
+        origin = _best_origin(steps, ordered[from_position:position], scores[from_position:], tracklet, price)
         gain = 0.0
         if origin is not None:
             origin = _Origin(origin.position + from_position, origin.change)
@@ -159,7 +164,9 @@ def _best_chain(steps: Steps, tracklets: list[_Tracklet]) -> BoolArray:
     return _chosen(steps, ordered, came_from, int(np.argmax(scores)))
 
 
-def _best_origin(steps: Steps, earlier: list[_Tracklet], scores: list[float], tracklet: _Tracklet) -> _Origin | None:
+def _best_origin(
+    steps: Steps, earlier: list[_Tracklet], scores: list[float], tracklet: _Tracklet, price: int
+) -> _Origin | None:
     """Which of the earlier tracklets a chain through this one had best come from, if any."""
     if not earlier:
         return None
@@ -172,7 +179,7 @@ def _best_origin(steps: Steps, earlier: list[_Tracklet], scores: list[float], tr
         least_cost = 0.0 if direct[position] else 1.0 + _CHANGE_BIAS
         if scores[position] - least_cost <= gain:
             continue
-        change = _NO_CHANGE if direct[position] else _change(steps, earlier[position], tracklet, CHANGE_PRICE)
+        change = _NO_CHANGE if direct[position] else _change(steps, earlier[position], tracklet, price)
         if scores[position] - change.cost > gain:
             best, gain = _Origin(position, change), scores[position] - change.cost
     return best
