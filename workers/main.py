@@ -30,8 +30,8 @@ from workers.tracks.source import StreamSource
 
 _log = structlog.get_logger(__name__)
 
-_GARBAGE_THRESHOLDS = (50_000, 20, 50)
-"""New objects before the collector looks at them, and how seldom it looks at older ones."""
+_GARBAGE_THRESHOLDS = (400_000, 10, 10)
+"""More objects than the batches in hand have, so that the collector looks only when something is left of them."""
 
 
 def tune_garbage_collection() -> None:

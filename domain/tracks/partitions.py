@@ -5,6 +5,7 @@ structure. Any number of processes may ask for the same month at once: one makes
 """
 
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 _LOCK = 0x7C0F7
@@ -13,6 +14,7 @@ FIRST_MONTH = 197001
 LAST_MONTH = 999912
 
 
+@lru_cache(maxsize=1024)
 def is_month(number: int) -> bool:
     """Whether this is year * 100 + month of a month that can have a partition."""
     return FIRST_MONTH <= number <= LAST_MONTH and 1 <= number % 100 <= 12
