@@ -21,7 +21,7 @@ LEAP_SECONDS = 60.0
 LEAP_INTERVALS = 30.0
 """… and by more than so many of the track's usual intervals."""
 SHORT_LEAP_SECONDS = 5.0
-"""The seconds for a leap to or from a few fixes with a time of their own (proposed) …"""
+"""The seconds for a leap to or from a few fixes with a time of their own, or for a clock that was set (proposed) …"""
 SHORT_LEAP_INTERVALS = 5.0
 """… and the intervals …"""
 FEW_FIXES = 5
@@ -76,7 +76,7 @@ def wrong_times(track: TrackArrays) -> FlagArray:
     if stretches:
         claims = _Claims(stretches, geodesics.cartesian(track.latitude, track.longitude))
         claims.settle()
-        for loser in [*claims.losers, *_misplaced(stretches, claims)]:
+        for loser in [*claims.losers, *_misplaced(stretches, claims, track.timestamp / 1000.0)]:
             flags[loser] = Flag.REPEATED if len(loser) >= SHORT_STRETCH else Flag.SPIKE
     return flags
 
@@ -99,9 +99,8 @@ def _stretches(track: TrackArrays) -> list[_Stretch]:
 def _cuts_at_leaps(seconds: FloatArray, edges: list[int]) -> set[int]:
     """Where to cut the stretches between the edges, given the times in order of recording."""
     rises = np.diff(seconds)
-    interval = float(np.median(rises[rises > 0])) if (rises > 0).any() else 0.0
-    least = max(LEAP_SECONDS, LEAP_INTERVALS * interval)
-    least_for_few = max(SHORT_LEAP_SECONDS, SHORT_LEAP_INTERVALS * interval)
+    least = max(LEAP_SECONDS, LEAP_INTERVALS * _interval(seconds))
+    least_for_few = max(SHORT_LEAP_SECONDS, SHORT_LEAP_INTERVALS * _interval(seconds))
     cuts = set()
     for start, fall, end in zip(edges, edges[1:], edges[2:], strict=False):
         ahead = start + int(np.searchsorted(seconds[start:fall], seconds[fall], side="right"))
@@ -111,6 +110,12 @@ def _cuts_at_leaps(seconds: FloatArray, edges: list[int]) -> set[int]:
         if fall < behind < end and behind - fall <= FEW_FIXES and rises[behind - 1] > least_for_few:
             cuts.add(behind)
     return cuts
+
+
+def _interval(seconds: FloatArray) -> float:
+    """The usual time from one fix to the next, for times in any order."""
+    rises = np.diff(seconds)
+    return float(np.median(rises[rises > 0])) if (rises > 0).any() else 0.0
 
 
 class _Claims:
@@ -173,12 +178,17 @@ class _Claims:
         return float(geodesics.chords(self.points[positions[:-1]], self.points[positions[1:]]).sum())
 
 
-def _misplaced(stretches: list[_Stretch], claims: _Claims) -> list[IntArray]:
-    """Stretches that were ridden next to their neighbour in the recording, and are far from it by their time."""
+def _misplaced(stretches: list[_Stretch], claims: _Claims, seconds: FloatArray) -> list[IntArray]:
+    """Stretches that were ridden next to their neighbour in the recording, and are far from it by their time.
+
+    The clock must have been set between them: where times only stumble, a gap in the track is no misplacement.
+    """
     losers = []
+    least = max(SHORT_LEAP_SECONDS, SHORT_LEAP_INTERVALS * _interval(seconds))
     for before, after in pairwise(stretches):
         small, large = sorted((before, after), key=len)
-        if len(small) <= MISPLACED_SHARE * len(large) and claims.claimed[small.positions].all():
+        set_by = abs(seconds[after.first] - seconds[before.last])
+        if set_by > least and len(small) <= MISPLACED_SHARE * len(large) and claims.claimed[small.positions].all():
             joint = float(geodesics.chords(claims.points[before.last], claims.points[after.first]))
             if claims.leap(small) > max(MISPLACED_METRES, MISPLACED_FACTOR * joint):
                 claims.claimed[small.positions] = False
