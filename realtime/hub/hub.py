@@ -170,6 +170,9 @@ class Hub:
     def merge(self, channel: str, items: Iterable[Item]) -> None:
         """What the bus brought: the higher rank wins; never published again."""
         for item in items:
+            place = self._places.get(item.rider)
+            if place is not None and item.generation > place.generation:
+                self._publisher.unsettle(item.rider)
             self._apply(channel, item, own=False)
 
     def _apply(self, channel: str, item: Item, *, own: bool) -> None:

@@ -75,7 +75,7 @@ class PolicyFollower:
                 continue
             dot.policy = None
             self._dots.refresh(dot)
-            if self._dots.review(dot):
+            if dot.sockets > 0:
                 self._tasks.start(self._dots.retake(dot), name="retake")
 
     async def review(self) -> None:
