@@ -7,7 +7,7 @@ import numpy as np
 from geo.geodesics import FloatArray
 from geo.steps import BASELINE_SECONDS, Steps
 from geo.stops import STOP_METRES
-from geo.track import BoolArray
+from geo.track import BoolArray, IntArray
 
 MOVING_SPEED = 1.0 / 3.6
 """Metres per second above which a rider is under way (gpxpy)."""
@@ -16,7 +16,7 @@ TRIP_GAP_SECONDS = 3_600.0
 LONGEST_GAP_SECONDS = 24 * 3_600.0
 """A track is finished after a day without a fix: a longer gap is a clock that was set, not time that passed."""
 TOP_SPEED_SECONDS = 2.0
-"""The top speed is held this long before and after a fix (proposed): a displaced fix is fast on one side only."""
+"""The top speed is held this long before and after a fix (proposed), so that a displaced fix is no top speed."""
 
 
 @dataclass(frozen=True)
@@ -62,12 +62,17 @@ def _speeds(steps: Steps, baseline_seconds: float) -> FloatArray:
     return np.asarray(steps.metres(starts, ends) / elapsed)
 
 
+def _speed(steps: Steps, starts: IntArray, ends: IntArray) -> FloatArray:
+    elapsed = np.maximum(steps.seconds[ends] - steps.seconds[starts], TOP_SPEED_SECONDS)
+    return np.asarray(steps.metres(starts, ends) / elapsed)
+
+
 def _top_speed(steps: Steps, moving: BoolArray) -> float:
     """The highest speed under way, leaving out steps that were accepted although nothing can go so fast."""
     seconds = steps.seconds
-    before = _speeds(steps, TOP_SPEED_SECONDS)
-    starts = np.arange(1, len(seconds))
-    ends = np.minimum(np.searchsorted(seconds, seconds[starts] + TOP_SPEED_SECONDS), len(seconds) - 1)
-    after = steps.metres(starts, ends) / np.maximum(seconds[ends] - seconds[starts], TOP_SPEED_SECONDS)
-    held = np.minimum(before, after)[moving]
+    middles = np.arange(1, len(seconds))
+    starts = np.maximum(np.searchsorted(seconds, seconds[middles] - TOP_SPEED_SECONDS, side="right") - 1, 0)
+    ends = np.minimum(np.searchsorted(seconds, seconds[middles] + TOP_SPEED_SECONDS), len(seconds) - 1)
+    before, after = _speed(steps, starts, middles), _speed(steps, middles, ends)
+    held = np.minimum(np.minimum(before, after), _speed(steps, starts, ends))[moving]
     return float(held[held <= steps.speed_limit].max(initial=0.0))

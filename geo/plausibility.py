@@ -32,6 +32,8 @@ _OPEN_TRACKLETS = 8
 """Tracklets that a later piece can continue; outliers rarely agree with each other in more places at a time."""
 _CHAIN_REACH = 16
 """Earlier tracklets that one may follow in a chain."""
+_CHANGES_WEIGHED = 3
+"""Impossible changes weighed for each tracklet, from the best chains so far; further ones are hardly ever better."""
 _MOST_PIECES = 20_000
 """Beyond this many pieces a recording is mostly noise: only its longest pieces are looked at, the rest is dropped."""
 _CHANGE_BIAS = 0.5
@@ -172,13 +174,17 @@ def _best_origin(
         return None
     ends = np.array([other.last for other in earlier])
     direct = (ends < tracklet.first) & steps.plausible(ends, tracklet.first)
-    best, gain = None, 0.0
+    best, gain, weighed = None, 0.0, 0
     for position in sorted(range(len(earlier)), key=lambda position: -scores[position]):
         if earlier[position].first > tracklet.first:
             continue  # it lies within this one, which returned from it: one of the two is wrong as a whole
         least_cost = 0.0 if direct[position] else 1.0 + _CHANGE_BIAS
         if scores[position] - least_cost <= gain:
             continue
+        if not direct[position]:
+            weighed += 1
+        if weighed > _CHANGES_WEIGHED:
+            break
         change = _NO_CHANGE if direct[position] else _change(steps, earlier[position], tracklet, price)
         if scores[position] - change.cost > gain:
             best, gain = _Origin(position, change), scores[position] - change.cost

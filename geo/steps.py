@@ -35,6 +35,8 @@ JUMP_LONGEST_SECONDS = 300.0
 
 _DOPPLER_TRUST_SPEED = 5.0
 """Metres per second of implied speed at which a working Doppler speed cannot read standstill."""
+_DOPPLER_TRUST_SECONDS = 5.0
+"""The baseline of those implied speeds: over a second, jitter alone can be as fast."""
 _DOPPLER_STANDSTILL = 0.5
 """Metres per second below which a Doppler speed says that the rider stands (as in `geo.standing`)."""
 _DOPPLER_DISTRUST_SHARE = 0.2
@@ -62,8 +64,9 @@ class Steps:
         """The steps of a track, with its own speed limit and with Doppler speeds only if they can be trusted."""
         seconds = seconds_of(track)
         points = geodesics.cartesian(track.latitude, track.longitude)
-        speeds, ends = recorded_speeds(track, seconds, points)
-        doppler = track.speed if _doppler_trusted(track.speed, speeds, ends) else np.full(len(track), np.nan)
+        speeds, _ = recorded_speeds(track, seconds, points, BASELINE_SECONDS)
+        trusted = _doppler_trusted(track, seconds, points)
+        doppler = track.speed if trusted else np.full(len(track), np.nan)
         median = float(np.median(speeds)) if len(speeds) else 0.0
         limit = min(max(SPEED_LIMIT, SPEED_LIMIT_MEDIANS * median), HIGHEST_SPEED_LIMIT)
         return cls(seconds, points, doppler, limit)
@@ -100,8 +103,10 @@ def seconds_of(track: TrackArrays) -> FloatArray:
     return np.asarray((track.timestamp - track.timestamp[0]) / 1000.0)
 
 
-def recorded_speeds(track: TrackArrays, seconds: FloatArray, points: FloatArray) -> tuple[FloatArray, IntArray]:
-    """Implied speeds in the order of recording, over baselines of at least a second, and the index of each end.
+def recorded_speeds(
+    track: TrackArrays, seconds: FloatArray, points: FloatArray, baseline_seconds: float
+) -> tuple[FloatArray, IntArray]:
+    """Implied speeds in the order of recording, over baselines of about so many seconds, and the index of each end.
 
     The order of recording does not suffer when a clock is set back, as the order of time does. Steps of more than
     five minutes say little about how fast the track goes and are left out.
@@ -109,16 +114,20 @@ def recorded_speeds(track: TrackArrays, seconds: FloatArray, points: FloatArray)
     if len(track) < 2:
         return np.zeros(0), np.zeros(0, dtype=np.int64)
     order = np.argsort(track.seq, kind="stable")
-    changes = np.flatnonzero(np.diff(np.floor(seconds[order] / BASELINE_SECONDS)) != 0) + 1
+    changes = np.flatnonzero(np.diff(np.floor(seconds[order] / baseline_seconds)) != 0) + 1
     marks = order[np.concatenate(([0], changes))]
     elapsed = np.diff(seconds[marks])
     metres = geodesics.chords(points[marks[:-1]], points[marks[1:]])
     judged = (elapsed > 0) & (elapsed <= JUMP_LONGEST_SECONDS)
-    speeds = metres[judged] / np.maximum(elapsed[judged], BASELINE_SECONDS)
+    speeds = metres[judged] / np.maximum(elapsed[judged], baseline_seconds)
     return np.asarray(speeds), np.asarray(marks[1:][judged], dtype=np.int64)
 
 
-def _doppler_trusted(doppler: FloatArray, speeds: FloatArray, ends: IntArray) -> bool:
-    fast = doppler[ends[speeds > _DOPPLER_TRUST_SPEED]]
+def _doppler_trusted(track: TrackArrays, seconds: FloatArray, points: FloatArray) -> bool:
+    """Whether there are Doppler speeds, and they do not read standstill where the track is fast."""
+    if np.isnan(track.speed).all():
+        return False
+    speeds, ends = recorded_speeds(track, seconds, points, _DOPPLER_TRUST_SECONDS)
+    fast = track.speed[ends[speeds > _DOPPLER_TRUST_SPEED]]
     fast = fast[~np.isnan(fast)]
     return len(fast) == 0 or float(np.mean(fast < _DOPPLER_STANDSTILL)) < _DOPPLER_DISTRUST_SHARE

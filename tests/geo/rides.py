@@ -1,5 +1,6 @@
 """Made rides for tests: smooth roads at known speeds, and the faults that receivers and clocks add to them."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -67,11 +68,17 @@ def ride(
     longitude: float = 8.0,
     doppler: bool = False,
     seed: int = 0,
+    circle_seconds: float = math.inf,
 ) -> Ride:
-    """A winding ride at one speed (metres per second), without noise."""
+    """A winding ride at one speed (metres per second), without noise; round and round for long ones."""
     count = round(seconds * rate_hz) + 1
     elapsed = np.arange(count) / rate_hz
-    heading = 0.6 + 0.8 * np.sin(elapsed / 47.0 + seed) + 0.3 * np.sin(elapsed / 13.0)
+    heading = (
+        0.6
+        + 2 * math.pi * elapsed / circle_seconds
+        + 0.8 * np.sin(elapsed / 47.0 + seed)
+        + 0.3 * np.sin(elapsed / 13.0)
+    )
     step = speed / rate_hz / METRES_PER_DEGREE
     latitudes = latitude + np.concatenate(([0.0], np.cumsum(step * np.cos(heading[:-1]))))
     longitudes = longitude + np.concatenate(([0.0], np.cumsum(step * np.sin(heading[:-1])))) / _shrink(latitudes)
