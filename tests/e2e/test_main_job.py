@@ -1,10 +1,15 @@
 """From phone to disk: a position reaches other riders on any node, and PostGIS, once."""
 
+from pathlib import Path
+
 import asyncpg
 
+from server.stack import RedisServer
 from tests.e2e.phones import around, fix, now_ms, phone, register
-from tests.e2e.processes import Site
+from tests.e2e.processes import Node, Site, site
 from tests.support import eventually
+
+LONG_TICK_MS = 2000
 
 
 async def test_a_position_is_seen_on_another_node_and_stored_once(one_site: Site) -> None:
@@ -32,8 +37,16 @@ async def test_a_position_is_seen_on_another_node_and_stored_once(one_site: Site
     assert (point["seq"], point["latitude"], point["longitude"], point["altitude"]) == (0, 46.5, 8.3, 1800.5)
 
 
-async def test_a_hundred_pipelined_updates_are_acknowledged_in_order_within_two_ticks(one_site: Site) -> None:
-    node = await one_site.node()
+async def test_a_hundred_pipelined_updates_are_acknowledged_in_order_within_two_ticks(
+    database_url: str, own_redis: RedisServer, tmp_path: Path
+) -> None:
+    # With ticks this long the machine's own pauses do not decide.
+    with site(database_url, own_redis.url, tmp_path, {"THROTTLECOVE_TICK_MILLISECONDS": str(LONG_TICK_MS)}) as running:
+        node = await running.node()
+        await _pipeline_a_hundred(node)
+
+
+async def _pipeline_a_hundred(node: Node) -> None:
     async with phone(await register(node.url)) as rider:
         track = await rider.start_track()
         order: list[int] = []
@@ -46,4 +59,4 @@ async def test_a_hundred_pipelined_updates_are_acknowledged_in_order_within_two_
         assert [await answer for answer in answers] == [{}] * 100
         took_ms = now_ms() - began
     assert order == list(range(100))
-    assert took_ms < 2 * 200 + 100, f"{took_ms} ms"
+    assert took_ms < 2 * LONG_TICK_MS
