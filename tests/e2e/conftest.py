@@ -1,12 +1,15 @@
 """Sites for end-to-end tests: nodes and workers as processes, on servers that tests may disturb."""
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from server.stack import RedisServer
-from tests.e2e.processes import Site, site
+from tests.e2e.processes import Pair, Site, pair_of, site
+from tests.support.databases import Databases
+from tests.support.servers import new_redis, running
 
 
 @pytest.fixture
@@ -14,3 +17,12 @@ def one_site(database_url: str, own_redis: RedisServer, tmp_path: Path) -> Itera
     """A database and a Redis of this test's own; the test starts the nodes and workers it needs."""
     with site(database_url, own_redis.url, tmp_path) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def pair(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    """Two nodes that the tests of a module share; for tests that disturb nothing but their own riders."""
+    directory = tmp_path_factory.mktemp("pair")
+    redis = new_redis(directory / "redis")
+    with databases.migrated() as database_url, running(redis), site(database_url, redis.url, directory) as shared:
+        yield asyncio.run(pair_of(shared))

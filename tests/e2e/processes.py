@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -163,6 +164,21 @@ class Site:
         worker.start()
         self.processes.append(worker)
         return worker
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A site with two nodes that serve."""
+
+    site: Site
+    one: Node
+    two: Node
+
+
+async def pair_of(running: Site) -> Pair:
+    """Start two nodes of a site."""
+    one, two = await running.nodes("one", "two")
+    return Pair(running, one, two)
 
 
 @contextmanager
