@@ -3,7 +3,7 @@
 The track is cut wherever a step is impossible. The pieces are joined again over what lies between them (the track goes
 on after an outlier as if it had not been), which gives tracklets: each plausible in itself, some overlapping in time.
 The best chain of tracklets is kept. Changing to another tracklet costs the fixes that must be dropped until the new
-place could have been reached, or a fixed price when that is cheaper: a track that never comes back was not an outlier.
+place could have been reached, or a bounded price when that is cheaper: a track that never comes back was no outlier.
 So a teleport of any length that returns is dropped whole, a snap after a tunnel costs a fix or two, a wrong first fix
 does not poison what follows, and a ferry crossing stays.
 """
