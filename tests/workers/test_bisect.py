@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from domain.tracks.entries import Fixes, Started, decode_records, encode_records
+from domain.tracks.lag import stream_lag
 from tests.support import eventually
 from tests.workers.recording import MONTH, NOW_MS, Recording, Ride, row
 
@@ -103,21 +104,35 @@ async def test_a_reason_that_is_no_text_for_postgres(recording: Recording) -> No
     assert (await recording.track(ride))["recompute"]
 
 
-async def test_a_table_that_is_missing_is_nobodys_fault(recording: Recording) -> None:
+SPOILT = {
+    "UndefinedTableError": ("ALTER TABLE track_points RENAME TO gone", "ALTER TABLE gone RENAME TO track_points"),
+    "UndefinedColumnError": ("ALTER TABLE tracks RENAME stored TO gone", "ALTER TABLE tracks RENAME gone TO stored"),
+    "ReadOnlySQLTransactionError": (
+        "ALTER DATABASE {name} SET default_transaction_read_only = on",
+        "ALTER DATABASE {name} RESET default_transaction_read_only",
+    ),
+}
+"""How to make a database useless, and how to mend it, by the error that it then gives."""
+
+
+@pytest.mark.parametrize("error", SPOILT)
+async def test_what_is_wrong_with_the_database_condemns_no_fix(recording: Recording, error: str) -> None:
+    spoil, mend = SPOILT[error]
+    name = await recording.sql.fetchval("SELECT current_database()")
     ride = await recording.ride()
-    await recording.sql.execute("ALTER TABLE track_points RENAME TO elsewhere")
-    await recording.append(ride.fixes(range(3)))
+    await recording.sql.execute(spoil.format(name=name))
+    await recording.append(ride.fixes(range(3)), ride.stop(2))
     async with recording.writing():
-        await eventually(
-            lambda: recording.registry.get_sample_value(
-                "throttlecove_track_store_failures_total", {"error": "UndefinedTableError"}
-            )
-        )
-        assert await recording.dead_letters() == []
-        await recording.sql.execute("ALTER TABLE elsewhere RENAME TO track_points")
+        await eventually(lambda: failures(recording, error))
+        assert (await stream_lag(recording.redis)).entries == 1
+        await recording.sql.execute(mend.format(name=name))
         await recording.until_drained()
     assert await recording.seqs(ride) == [0, 1, 2]
     assert await recording.dead_letters() == []
+
+
+def failures(recording: Recording, error: str) -> float:
+    return recording.registry.get_sample_value("throttlecove_track_store_failures_total", {"error": error}) or 0.0
 
 
 async def test_foreign_records_are_dead_letters_of_their_entry(recording: Recording) -> None:

@@ -89,7 +89,8 @@ async def is_at_work(recording: Recording) -> bool:
 async def test_a_paused_worker_that_wakes_up_does_no_harm(recording: Recording) -> None:
     rides = [await recording.ride() for _ in range(8)]
     await fill(recording, rides, 30)
-    sleeper = recording.start_worker(batch_bytes=20_000, read_entries=2)
+    # Asleep in the middle of a COPY it keeps its locks until this.
+    sleeper = recording.start_worker(batch_bytes=20_000, read_entries=2, statement_timeout_seconds=3)
     with ending(sleeper):
         await eventually(lambda: is_at_work(recording), timeout=20)
         sleeper.send_signal(signal.SIGSTOP)
