@@ -15,6 +15,8 @@ from server.wiring import ServerNode, build
 
 STOP_SECONDS = 10
 """Requests under way get this long to end when the node stops."""
+LAST_ANSWERS_SECONDS = 0.1
+"""Between the last group commit and the closing of the sockets."""
 LISTEN_BACKLOG = 4096
 
 _log = structlog.get_logger(__name__)
@@ -64,5 +66,8 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
         self._health.draining = True
+        # What was accepted is kept and answered before the sockets that wait for the answers are closed.
+        await self._node.recorder.commit()
+        await self._node.clock.sleep(LAST_ANSWERS_SECONDS)
         self._node.wire.stop()
         await super().shutdown(sockets)  # type: ignore[arg-type]
