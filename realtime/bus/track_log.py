@@ -11,10 +11,9 @@ from uuid import UUID
 import structlog
 
 from domain.kit.errors import Unavailable
-from domain.tracks.entries import ENTRY_FIELD, TRACK_STREAM
+from domain.tracks.entries import CLAIM_PREFIX, ENTRY_FIELD, TRACK_STREAM
 from realtime.bus.connections import RETRY_AFTER_MS, BusOptions, Command, RedisLink, Script
 
-_CLAIM = "track:"
 _REPLICA_MARK = "tracks:replicated"
 _WAIT_SHARE = 0.5
 """The part of the timeout that replicas may take."""
@@ -49,11 +48,11 @@ class RedisTrackLog:
             await self._begin_to_wait_for_replicas()
 
     async def claim_track(self, track_id: UUID, claim: bytes) -> bytes:
-        earlier = await self._durably(("SET", f"{_CLAIM}{track_id}", claim, "NX", "GET"))
+        earlier = await self._durably(("SET", f"{CLAIM_PREFIX}{track_id}", claim, "NX", "GET"))
         return claim if earlier is None else bytes(earlier)
 
     async def read_claim(self, track_id: UUID) -> bytes | None:
-        claim = await self._link.call("GET", f"{_CLAIM}{track_id}")
+        claim = await self._link.call("GET", f"{CLAIM_PREFIX}{track_id}")
         return None if claim is None else bytes(claim)
 
     async def _durably(self, command: Command) -> Any:
