@@ -28,6 +28,7 @@ class OpenTrack:
 
     def __init__(self, track_id: UUID, claim: Claim, newest_ms: int | None = None) -> None:
         self.track_id = track_id
+        self.user_id = claim.user_id
         self.month = claim.month
         self.stopped = False
         self._filter = LiveFilter()
@@ -57,6 +58,11 @@ class OpenTracks:
     def __init__(self, stored: StoredTracks) -> None:
         self._stored = stored
         self._tracks: OrderedDict[UUID, OpenTrack] = OrderedDict()
+
+    def known(self, track_id: UUID, user_id: UUID) -> OpenTrack | None:
+        """The track of this rider, if it is known here: then no store has to be asked whose it is."""
+        track = self._tracks.get(track_id)
+        return track if track is not None and track.user_id == user_id else None
 
     def adopt(self, track_id: UUID, claim: Claim) -> OpenTrack:
         """The track, as it is known here, or fresh."""

@@ -18,6 +18,7 @@ from domain.tracks.entries import Fixes, FixRow, Rejected, Started, Stopped
 from domain.tracks.ownership import Ownership
 from domain.tracks.recorder import Recorder
 from geo.fix import EARLIEST_MS, FURTHEST_AHEAD_MS, Fix, fault_of
+from realtime.gateway.answers import invalid_field
 from realtime.gateway.client import Client
 from realtime.gateway.contracts import handles
 from realtime.gateway.events.location import (
@@ -192,11 +193,11 @@ class TrackHandlers:
 
     async def _find(self, client: Client, track_id: UUID) -> OpenTrack:
         riding = client.require(Riding)
-        track = riding.tracks.get(track_id)
+        user_id = client.identity.user_id
+        track = riding.tracks.get(track_id) or self._tracks.known(track_id, user_id)
         if track is None:
-            claim = await self._ownership.find(track_id, client.identity.user_id)
-            track = await self._tracks.reopen(track_id, claim)
-            riding.tracks[track_id] = track
+            track = await self._tracks.reopen(track_id, await self._ownership.find(track_id, user_id))
+        riding.tracks[track_id] = track
         return track
 
     async def _show(self, client: Client, track: OpenTrack) -> None:
@@ -232,13 +233,13 @@ def _read_fix(raw: object, now_ms: int) -> Fix | RejectedFix:
     try:
         fix = msgspec.convert(raw, Fix)
     except msgspec.ValidationError as error:
-        message, _, path = str(error).partition(" - at `$.")
-        return RejectedFix(_seq_of(raw), Code.INVALID, path.rstrip("`") or "fix", message)
-    fault = fault_of(fix, now_ms)
-    if fault is None:
+        fault = invalid_field(str(error))
+        return RejectedFix(_seq_of(raw), Code.INVALID, fault.field or "fix", fault.message)
+    found = fault_of(fix, now_ms)
+    if found is None:
         return fix
-    seq = None if fault.field == "seq" else fix.seq
-    return RejectedFix(seq, Code.INVALID, fault.field, fault.message)
+    seq = None if found.field == "seq" else fix.seq
+    return RejectedFix(seq, Code.INVALID, found.field, found.message)
 
 
 def _seq_of(raw: object) -> int | None:

@@ -11,7 +11,7 @@ from domain.kit.errors import Forbidden, Invalid, TooLarge
 from domain.location.rules import rider_channel
 from domain.location.service import RiderDirectory
 from geo import cells
-from geo.viewport import Bounds, cover
+from geo.viewport import Bounds, BoundsError, cover
 from realtime.gateway.client import Client
 from realtime.gateway.contracts import handles
 from realtime.gateway.events.location import (
@@ -112,7 +112,9 @@ def _topics_of(client: Client, user_ids: Collection[UUID]) -> frozenset[str]:
 
 
 def _bounds(box: tuple[float, float, float, float]) -> Bounds:
+    bounds = Bounds(*box)
     try:
-        return Bounds(*box)
-    except ValueError as error:
+        bounds.check()
+    except BoundsError as error:
         raise Invalid(str(error), field="bounds") from error
+    return bounds
