@@ -210,7 +210,7 @@ def _stores(settings: Settings, clock: Clock, registry: CollectorRegistry, addre
         bus_options=options,
         bus=RedisBus(node_id, clock, options, BusMetrics(registry)),
         control=ControlLog(clock, options),
-        takeover=Takeover(options),
+        takeover=Takeover(options, node_id),
         track_log=RedisTrackLog(options, stream_limit_bytes=settings.stream_limit_bytes),
         policy_cache=RedisPolicyCache(options),
         register=NodeRegister(Node(node_id, address, clock.epoch_ms()), clock, options),

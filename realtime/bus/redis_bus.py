@@ -64,6 +64,7 @@ class RedisBus:
         self._clock = clock
         self._options = options
         self._metrics = metrics
+        self._node_id = node_id
         self._sender = node_id.encode().ljust(_SENDER_BYTES)[:_SENDER_BYTES]
         self._header = _FORMAT + self._sender
         self._put, self._read, self._settle = Script("live_put"), Script("live_read"), Script("settle")
@@ -124,7 +125,11 @@ class RedisBus:
         answers = await self._link.batch(
             [
                 self._settle.call(
-                    [where_key(where.rider)], where.generation, " ".join(sorted(where.channels)), WHERE_SECONDS
+                    [where_key(where.rider)],
+                    where.generation,
+                    " ".join(sorted(where.channels)),
+                    WHERE_SECONDS,
+                    self._node_id,
                 )
                 for where in places
             ]

@@ -27,7 +27,9 @@ class Taken:
 class Takeover:
     """Raises a rider's generation atomically, and knows what moves the dot: usually a track, named by its id."""
 
-    def __init__(self, options: BusOptions) -> None:
+    def __init__(self, options: BusOptions, node_id: str = "") -> None:
+        """`node_id`: by which this node knows its own, where an answer was lost."""
+        self._node_id = node_id
         self._script = Script("take_over")
         self._link = RedisLink(options, name="takeover", scripts=[self._script])
 
@@ -42,7 +44,7 @@ class Takeover:
         return taken
 
     async def retake(self, rider: int, generation: int, mover: str = "") -> Taken | None:
-        """As `take`, but None when something moves the dot under a later generation than the caller's."""
+        """As `take`, but None when something moves the dot under a later generation, given to another node."""
         taken, ours = await self._call(rider, mover, "later", generation)
         return taken if ours else None
 
@@ -52,7 +54,7 @@ class Takeover:
         return taken if ours else None
 
     async def _call(self, rider: int, mover: str, refuse: str, unless: str | int) -> tuple[Taken, bool]:
-        command = self._script.call([where_key(rider)], WHERE_SECONDS, mover, refuse, unless)
+        command = self._script.call([where_key(rider)], WHERE_SECONDS, mover, refuse, unless, self._node_id)
         generation, channels, taken = await self._link.call(*command)
         return Taken(generation, frozenset(channels.decode().split())), bool(taken)
 

@@ -16,7 +16,7 @@ async def test_a_script_that_redis_forgot_is_loaded_again(own_redis: RedisServer
     script = Script("settle")
     link = RedisLink(BusOptions(own_redis.url), name="test", scripts=[script])
     for _ in range(2):
-        assert await link.call(*script.call(["where:{rider:1}"], 5, "region:x", 60)) == 1
+        assert await link.call(*script.call(["where:{rider:1}"], 5, "region:x", 60, "one")) == 1
         await link.call("SCRIPT", "FLUSH")
     await link.aclose()
 

@@ -156,16 +156,37 @@ async def test_subscribing_without_redis_is_refused_at_once_and_made_good_later(
 
 async def test_a_takeover_rises_and_says_where_the_dot_was(own_redis: RedisServer) -> None:
     takeover = Takeover(BusOptions(own_redis.url))
-    async with ears(own_redis.url, "one") as (one,):
+    async with ears(own_redis.url, "one", "two") as (one, two):
         taken = [await takeover.take(1) for _ in range(3)]
         generations = [each.generation for each in taken]
         assert generations == sorted(set(generations))
         assert abs(generations[0] - SystemClock().epoch_ms()) < 60_000
         place = Where(1, generations[-1], frozenset({"region:x", "rider:1"}))
         assert await one.bus.settle([place]) == set()
-        assert await one.bus.settle([Where(1, generations[0], frozenset())]) == {1}
+        assert await two.bus.settle([Where(1, generations[0], frozenset())]) == {1}
         assert (await takeover.take(1)).left == {"region:x", "rider:1"}
         assert await one.bus.settle([place]) == {1}
+    await takeover.aclose()
+
+
+async def test_a_takeover_whose_answer_was_lost_is_no_other_nodes(own_redis: RedisServer) -> None:
+    takeover = Takeover(BusOptions(own_redis.url, timeout_seconds=0.2), "one")
+    async with ears(own_redis.url, "one", "two") as (one, two):
+        known = await takeover.take(1, "a track")
+        own_redis.pause()
+        with pytest.raises(Unavailable):
+            await takeover.retake(1, known.generation, "a track")
+        own_redis.resume()  # what was given up is carried out now
+        place = Where(1, known.generation, frozenset({"region:x"}))
+
+        async def raised() -> bool:
+            return await two.bus.settle([place]) == {1}
+
+        await eventually(raised)
+        assert await one.bus.settle([place]) == set()
+        again = await takeover.retake(1, known.generation, "a track")
+        assert again is not None
+        assert again.generation > known.generation + 1
     await takeover.aclose()
 
 
