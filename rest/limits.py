@@ -21,6 +21,7 @@ from starlette.requests import Request
 
 from domain.kit.clock import Clock
 from domain.kit.errors import RateLimited
+from domain.kit.transports import recognise_losses
 
 _log = structlog.get_logger(__name__)
 
@@ -72,6 +73,7 @@ class RateLimits:
             socket_connect_timeout=_REDIS_TIMEOUT_SECONDS,
             retry=Retry(NoBackoff(), 0),
         )
+        recognise_losses(self._pool)
         client: dict[str, Any] = {"connection_pool": self._pool}  # typed by the library as numbers and text only
         storage = RedisStorage(redis_url, wrap_exceptions=True, implementation="redispy", key_prefix="limits", **client)
         self._shared = MovingWindowRateLimiter(storage)

@@ -11,6 +11,8 @@ from typing import Any
 
 import asyncpg
 
+from domain.kit.transports import is_closed_transport
+
 
 @dataclass(frozen=True)
 class DatabaseOptions:
@@ -43,8 +45,10 @@ class Database:
             self._connection = await self._connect()
         try:
             yield self._connection
-        except BaseException:
+        except BaseException as error:
             self._discard()
+            if is_closed_transport(error):
+                raise ConnectionResetError("the connection was closed by the server") from error
             raise
 
     async def _connect(self) -> Any:

@@ -16,6 +16,7 @@ from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from domain.kit.errors import Unavailable
+from domain.kit.transports import is_closed_transport
 
 _log = structlog.get_logger(__name__)
 
@@ -30,6 +31,7 @@ UNAVAILABLE_ERRORS: tuple[type[Exception], ...] = (
     asyncpg.InternalClientError,
     exc.TimeoutError,
     exc.DBAPIError,
+    RuntimeError,  # uvloop's, of a transport that is closed
 )
 """What may be raised when Postgres is away; `means_unavailable` tells these cases from faults of a statement."""
 
@@ -115,7 +117,7 @@ def means_unavailable(error: BaseException) -> bool:
         return (error.sqlstate or "08").startswith(_UNAVAILABLE_STATES)
     if isinstance(error, asyncpg.InterfaceError):
         return not isinstance(error, ValueError)  # asyncpg's errors about values and settings are ValueErrors
-    return isinstance(error, OSError | exc.TimeoutError | asyncpg.InternalClientError)
+    return isinstance(error, OSError | exc.TimeoutError | asyncpg.InternalClientError) or is_closed_transport(error)
 
 
 @asynccontextmanager

@@ -18,6 +18,7 @@ from redis.exceptions import NoScriptError, RedisError
 from redis.maint_notifications import MaintNotificationsConfig
 
 from domain.kit.errors import Unavailable
+from domain.kit.transports import recognise_losses
 
 REDIS_FAILURES: tuple[type[Exception], ...] = (RedisError, OSError, TimeoutError)
 """What redis-py raises when Redis is gone, silent, refusing, loading, full or failing over."""
@@ -60,7 +61,7 @@ class Script:
 def create_client(options: BusOptions, *, name: str, timeout_seconds: float | None = None, protocol: int = 3) -> Redis:
     """A redis-py client that answers in bytes, never retries by itself and gives up after the timeout."""
     timeout = timeout_seconds or options.timeout_seconds
-    return Redis.from_url(
+    client = Redis.from_url(
         options.redis_url,
         protocol=protocol,
         client_name=name,
@@ -69,6 +70,8 @@ def create_client(options: BusOptions, *, name: str, timeout_seconds: float | No
         retry=Retry(NoBackoff(), 0),
         maint_notifications_config=MaintNotificationsConfig(enabled=False),
     )
+    recognise_losses(client.connection_pool)
+    return client
 
 
 async def heeding_cancellation(work: Awaitable[T]) -> T:
