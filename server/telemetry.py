@@ -30,9 +30,11 @@ def configure_logging(settings: Settings) -> None:
         _mask,
     ]
     render: list[structlog.types.Processor] = (
-        [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        [structlog.processors.ExceptionRenderer(_without_locals()), structlog.processors.JSONRenderer()]
         if as_json
-        else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        else [
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
+        ]
     )
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -52,6 +54,11 @@ def configure_logging(settings: Settings) -> None:
     root.setLevel(settings.log_level.upper())
     for chatty in ("uvicorn.access", "uvicorn.error", "engineio", "socketio", "alembic", "sqlalchemy.engine"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+def _without_locals() -> structlog.tracebacks.ExceptionDictTransformer:
+    """Tracebacks that say where, and leave out the variables there: those hold tokens and positions."""
+    return structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
 
 
 def _mask(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
