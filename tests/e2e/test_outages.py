@@ -1,0 +1,162 @@
+"""Postgres, Redis or both are away while phones ride: what goes on meanwhile, that it heals, that nothing is lost."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+import redis
+
+from realtime.bus.policy_cache import policy_key
+from server.stack import PostgresServer
+from tests.e2e.outages import (
+    ANSWER_SECONDS,
+    BACK_SECONDS,
+    FAULTS,
+    Ground,
+    assert_kept_once,
+    outage,
+    riding,
+    says,
+    seen,
+    seen_moving,
+    watching,
+)
+from tests.e2e.phones import Account, phone, register
+from tests.e2e.processes import pair_of, site
+from tests.support import eventually
+from tests.support.servers import new_postgres, new_redis, running
+
+ZONE = {"name": "home", "latitude": 47.0, "longitude": 9.0, "radius_metres": 200}
+
+
+@pytest.fixture(scope="module")
+def shared_ground(tmp_path_factory: pytest.TempPathFactory, _postgres_to_copy: PostgresServer) -> Iterator[Ground]:
+    directory = tmp_path_factory.mktemp("outages")
+    postgres = new_postgres(directory / "postgres", copy_of=_postgres_to_copy)
+    own_redis = new_redis(directory / "redis")
+    with running(postgres, own_redis), site(postgres.url, own_redis.url, directory) as there:
+        worker = there.worker()
+        pair = asyncio.run(pair_of(there))
+        yield Ground(there, postgres, own_redis, pair.one, pair.two, worker)
+
+
+@pytest.fixture
+async def ground(shared_ground: Ground) -> Ground:
+    """A site on which everything works, whatever the test before did to it."""
+    await shared_ground.heal()
+    return shared_ground
+
+
+async def rest(account: Account, method: str, path: str, body: dict[str, Any] | None = None) -> httpx.Response:
+    """Ask REST in the name of this rider; whatever is away, it answers in time."""
+    async with httpx.AsyncClient(base_url=account.url, timeout=ANSWER_SECONDS) as client:
+        return await client.request(method, path, json=body, headers=account.headers)
+
+
+async def assert_rest_is_unavailable(account: Account) -> None:
+    answers = await asyncio.gather(
+        rest(account, "PUT", "/v1/users/sharing", {"audience": "nobody"}),
+        rest(account, "POST", "/v1/users/zones", ZONE),
+        rest(account, "GET", "/v1/users/profile"),
+        rest(account, "POST", "/v1/auth/refresh", {"refresh_token": "unknown", "device_id": account.device_id}),
+    )
+    for answer in answers:
+        assert answer.status_code == 503, answer.text
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.json()["code"] == "unavailable"
+        assert answer.json()["retry_after_ms"] > 0
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_without_postgres_riders_are_seen_and_recorded(ground: Ground, fault: str) -> None:
+    forgotten = await register(ground.one.url)
+    async with (
+        watching(ground.one) as near,
+        watching(ground.two) as far,
+        riding(ground.one) as rider,
+        phone(forgotten) as quiet,
+    ):
+        await quiet.share("public")
+        await seen_moving(far, rider)
+        with redis.Redis.from_url(ground.redis.url) as client:
+            client.delete(policy_key(forgotten.user_id))  # type: ignore[arg-type]
+        async with outage(fault, ground.postgres):
+            before = rider.newest
+            await seen_moving(near, rider)
+            await seen_moving(far, rider)
+            await eventually(lambda: rider.acked_after(before) > 5)
+            refused = await quiet.ask("sharing:set", {"audience": "nobody"}, timeout=ANSWER_SECONDS)
+            assert refused["error"]["code"] == "unavailable"
+            assert refused["error"]["retry_after_ms"] > 0
+            await assert_rest_is_unavailable(forgotten)
+            await says(ground.one, 200, database="unhealthy", redis="healthy", bus="healthy", stream="healthy")
+            # Policies from their sealed copies: shown on any node; without a copy, to nobody.
+            await rider.connect(ground.two.url)
+            await seen_moving(far, rider)
+            await seen_moving(near, rider)
+            track = await quiet.begin_track()
+            assert await quiet.move(track, 0, 46.51, 8.31) == {}
+            assert near.sees(forgotten.rider) is None
+            assert rider.refused == []
+        await eventually(lambda: near.sees(forgotten.rider) and far.sees(forgotten.rider))
+        await quiet.share("nobody")
+        await eventually(lambda: near.sees(forgotten.rider) is None and far.sees(forgotten.rider) is None)
+        await rider.finish()
+    await assert_kept_once(ground.postgres.url, rider)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_without_redis_riders_are_seen_on_their_node_and_keep_their_fixes(ground: Ground, fault: str) -> None:
+    hider, late = await register(ground.one.url), await register(ground.one.url)
+    async with (
+        watching(ground.one) as near,
+        watching(ground.two) as far,
+        riding(ground.one) as rider,
+        phone(hider) as hiding,
+    ):
+        track = await hiding.start_track()
+        assert await hiding.move(track, 0, 46.51, 8.31) == {}
+        await eventually(lambda: near.sees(hider.rider) and far.sees(hider.rider))
+        await seen_moving(far, rider)
+        async with outage(fault, ground.redis):
+            await eventually(lambda: len(rider.refused) > 0)
+            await seen_moving(near, rider)
+            async with watching(ground.one, late) as newcomer:
+                await seen_moving(newcomer, rider)
+            changed = await hiding.ask("sharing:set", {"audience": "nobody"}, timeout=ANSWER_SECONDS)
+            assert changed["audience"] == "nobody"
+            await eventually(lambda: near.sees(hider.rider) is None)
+            answer = await rest(hider, "GET", "/v1/users/sharing")
+            assert answer.json()["audience"] == "nobody"
+            assert (await rest(hider, "POST", "/v1/users/zones", ZONE)).status_code == 201
+            await says(ground.one, 200, database="healthy", redis="unhealthy", bus="degraded")
+            await rider.connect(ground.one.url)
+            await seen_moving(near, rider)
+        back = rider.newest
+        await eventually(lambda: seen(far, rider) >= back, timeout=BACK_SECONDS)
+        await eventually(lambda: far.sees(hider.rider) is None, timeout=BACK_SECONDS)
+        await eventually(lambda: rider.acked_after(back) > 3)
+        await rider.finish()
+    await assert_kept_once(ground.postgres.url, rider)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_without_both_riders_are_seen_on_their_node(ground: Ground, fault: str) -> None:
+    quiet = await register(ground.one.url)
+    async with watching(ground.one) as near, watching(ground.two) as far, riding(ground.one) as rider:
+        await seen_moving(far, rider)
+        async with outage(fault, ground.postgres, ground.redis), phone(quiet) as connected:
+            await eventually(lambda: len(rider.refused) > 0)
+            await seen_moving(near, rider)
+            refused = await connected.ask("sharing:set", {"audience": "public"}, timeout=ANSWER_SECONDS)
+            assert refused["error"]["code"] == "unavailable"
+            await assert_rest_is_unavailable(quiet)
+            await says(ground.one, 503, database="unhealthy", redis="unhealthy", bus="degraded")
+            await seen_moving(near, rider)
+        back = rider.newest
+        await eventually(lambda: seen(far, rider) >= back, timeout=BACK_SECONDS)
+        await eventually(lambda: rider.acked_after(back) > 3)
+        await rider.finish()
+    await assert_kept_once(ground.postgres.url, rider)
