@@ -40,6 +40,10 @@ from realtime.handlers.location.open_tracks import OpenTrack, OpenTracks
 from realtime.handlers.location.rates import Rates
 
 
+TRACKS_AT_HAND = 20
+"""Tracks of one socket that are remembered with it."""
+
+
 class Riding:
     """What one socket has open: its tracks, and the dot that they move."""
 
@@ -48,6 +52,13 @@ class Riding:
         self.dot: Dot | None = None
         self.shown: UUID | None = None
         """The track that this socket shows: the one that was opened last."""
+
+    def remember(self, track: OpenTrack) -> None:
+        """Keep a track at hand; the one used longest ago is let go when there are many, and found again when needed."""
+        self.tracks.pop(track.track_id, None)
+        self.tracks[track.track_id] = track
+        if len(self.tracks) > TRACKS_AT_HAND:
+            del self.tracks[next(iter(self.tracks))]
 
     def drives(self, track: OpenTrack) -> bool:
         """Whether this track moves the dot: not when another phone of the rider on this node has taken the dot over."""
@@ -197,12 +208,12 @@ class TrackHandlers:
         track = riding.tracks.get(track_id) or self._tracks.known(track_id, user_id)
         if track is None:
             track = await self._tracks.reopen(track_id, await self._ownership.find(track_id, user_id))
-        riding.tracks[track_id] = track
+        riding.remember(track)
         return track
 
     async def _show(self, client: Client, track: OpenTrack) -> None:
         riding = client.require(Riding)
-        riding.tracks[track.track_id] = track
+        riding.remember(track)
         if riding.dot is None:
             riding.dot = self._dots.arrive(client.identity.rider, client.identity.user_id)
             self._rates.follow(client, riding.dot)
