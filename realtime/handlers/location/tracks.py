@@ -39,7 +39,6 @@ from realtime.handlers.location.dots import Dot, Dots
 from realtime.handlers.location.open_tracks import OpenTrack, OpenTracks
 from realtime.handlers.location.rates import Rates
 
-
 TRACKS_AT_HAND = 20
 """Tracks of one socket that are remembered with it."""
 
