@@ -37,7 +37,7 @@ def create_app(node: ServerNode) -> tuple[ASGIApp, Health]:
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        async with running(node):
+        async with running(node, health):
             yield
 
     outer = Starlette(
@@ -48,7 +48,7 @@ def create_app(node: ServerNode) -> tuple[ASGIApp, Health]:
 
 
 @asynccontextmanager
-async def running(node: ServerNode) -> AsyncIterator[None]:
+async def running(node: ServerNode, health: Health) -> AsyncIterator[None]:
     """Run everything that works in the background; afterwards commit what was accepted, and let go of the stores."""
     stores = node.stores
     parts: dict[str, Coroutine[Any, Any, None]] = {
@@ -62,9 +62,17 @@ async def running(node: ServerNode) -> AsyncIterator[None]:
         "truth": node.truth.run(),
         "gateway": node.gateway.run(),
     }
+
+    def end_with(task: Any) -> None:
+        """A part that ends by a fault nobody foresaw takes the node with it: a fresh one is better than a cripple."""
+        if not task.cancelled() and task.exception() is not None:
+            _log.critical("node_stops", part=task.get_name())
+            health.broken = True
+            signal.raise_signal(signal.SIGTERM)
+
     async with node.tasks:
         for name, work in parts.items():
-            node.tasks.start(work, name).add_done_callback(_end_with)
+            node.tasks.start(work, name).add_done_callback(end_with)
         try:
             yield
         finally:
@@ -73,10 +81,3 @@ async def running(node: ServerNode) -> AsyncIterator[None]:
         await store.aclose()
     await stores.limits.close()
     await stores.engine.dispose()
-
-
-def _end_with(task: Any) -> None:
-    """A part that ends by a fault nobody foresaw takes the node with it: a fresh one is better than a crippled one."""
-    if not task.cancelled() and task.exception() is not None:
-        _log.critical("node_stops", part=task.get_name())
-        signal.raise_signal(signal.SIGTERM)

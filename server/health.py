@@ -50,6 +50,8 @@ class Health:
         self._version = version
         self._began = clock.monotonic()
         self.draining = False
+        self.broken = False
+        """A part of the node has failed: it stops, and its exit status says so."""
 
     def alive(self) -> dict[str, Any]:
         """That the process lives, its version and how long it has been up, in seconds."""
@@ -62,7 +64,7 @@ class Health:
         found = {check.name: result for check, result in zip(self._checks, results, strict=True)}
         unhealthy = {name for name, result in found.items() if result["status"] == Status.UNHEALTHY}
         # Either store alone keeps a part of the service going; without both, or while draining, go elsewhere.
-        serving = not self.draining and not {"database", "redis"} <= unhealthy
+        serving = not self.draining and not self.broken and not {"database", "redis"} <= unhealthy
         worst = [result["status"] for result in found.values()]
         status = (
             Status.UNHEALTHY

@@ -1,6 +1,8 @@
 """`python -m server run`: one node, serving until it is told to stop."""
 
 import argparse
+import signal
+from types import FrameType
 
 import structlog
 import uvicorn
@@ -31,7 +33,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def run(options: argparse.Namespace) -> int:
-    """Serve until SIGTERM or Ctrl-C."""
+    """Serve until SIGTERM or Ctrl-C; the exit status is 0 unless a part of the node failed."""
     settings = load()
     configure_logging(settings)
     node = build(settings, SystemClock(), create_registry(), f"{options.host}:{options.port}")
@@ -53,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
     )
     _log.info("listening", address=f"http://{options.host}:{options.port}", mode=settings.mode)
     _Server(config, node, health).run()
-    return 0
+    return 1 if health.broken else 0
 
 
 class _Server(uvicorn.Server):
@@ -63,6 +65,11 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._node = node
         self._health = health
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """End in good order, with an exit status; uvicorn's own would send itself the signal again afterwards."""
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self.should_exit = True
 
     async def shutdown(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
         self._health.draining = True
