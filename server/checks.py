@@ -7,8 +7,10 @@ from redis.exceptions import RedisError, ResponseError
 from sqlalchemy import text
 
 from domain.db.engine import unavailable_when_down
+from domain.kit.errors import Problem
 from domain.tracks.lag import stream_lag
 from realtime.bus.connections import create_client
+from realtime.bus.track_log import RedisTrackLog
 from server.health import Check, Finding, Status
 from server.wiring import ServerNode
 
@@ -24,7 +26,7 @@ def checks_of(node: ServerNode) -> list[Check]:
     return [
         Check("database", lambda: _database(node)),
         Check("redis", lambda: _redis(redis), _REDIS_FAILURES),
-        Check("stream", lambda: _stream(redis, node.settings.stream_limit_bytes), _REDIS_FAILURES),
+        Check("stream", lambda: _stream(redis, node.stores.track_log), (*_REDIS_FAILURES, Problem)),
         Check("bus", lambda: _bus(node)),
     ]
 
@@ -50,10 +52,10 @@ async def _redis(redis: Redis) -> Finding:
     return Finding()
 
 
-async def _stream(redis: Redis, limit_bytes: int) -> Finding:
+async def _stream(redis: Redis, log: RedisTrackLog) -> Finding:
     lag = await stream_lag(redis)
-    size = await redis.memory_usage("tracks:stream") or 0
-    if size >= limit_bytes:
+    size, full = await log.fullness()
+    if full:
         return Finding(Status.UNHEALTHY, f"{size} bytes are waiting, positions are refused: start workers")
     if lag.oldest_seconds > LAG_SECONDS:
         waiting = f"{lag.entries} entries wait, the oldest for {lag.oldest_seconds:.0f} s"

@@ -15,6 +15,9 @@ from domain.tracks.entries import CLAIM_PREFIX, ENTRY_FIELD, TRACK_STREAM
 from realtime.bus.connections import RETRY_AFTER_MS, BusOptions, Command, RedisLink, Script
 
 _REPLICA_MARK = "tracks:replicated"
+_ENTRY_OVERHEAD = 256
+"""What `append.lua` counts for each entry beside its bytes."""
+_USUAL_ENTRY_BYTES = 512
 _WAIT_SHARE = 0.5
 """The part of the timeout that replicas may take."""
 
@@ -35,6 +38,8 @@ class RedisTrackLog:
         self.stream_bytes = 0
         """The size of the stream when last appended to."""
         self._full = False
+        self._refused_bytes = 0
+        """The size of the append that was refused last, 0 once one was accepted."""
 
     async def append(self, entries: Sequence[bytes]) -> None:
         if not entries:
@@ -42,10 +47,16 @@ class RedisTrackLog:
         command = self._append.call([TRACK_STREAM], self._limit, ENTRY_FIELD, *entries)
         appended, self.stream_bytes, replicas = await self._durably(command)
         self._note_room(bool(appended))
+        self._refused_bytes = 0 if appended else sum(len(entry) + _ENTRY_OVERHEAD for entry in entries)
         if not appended:
             raise Unavailable("the track stream is at its limit; keep the fixes", retry_after_ms=5 * RETRY_AFTER_MS)
         if self._watch_replicas and replicas and not self._replicas:
             await self._begin_to_wait_for_replicas()
+
+    async def fullness(self) -> tuple[int, bool]:
+        """Bytes in the stream, and whether it is so full that appends are refused. Raises Unavailable."""
+        _, used, _ = await self._link.call(*self._append.call([TRACK_STREAM], self._limit, ENTRY_FIELD))
+        return used, used + max(self._refused_bytes, _USUAL_ENTRY_BYTES) > self._limit
 
     async def claim_track(self, track_id: UUID, claim: bytes) -> bytes:
         earlier = await self._durably(("SET", f"{CLAIM_PREFIX}{track_id}", claim, "NX", "GET"))
