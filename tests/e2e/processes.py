@@ -75,12 +75,21 @@ class Process:
     def resume(self) -> None:
         self._send(signal.SIGCONT)
 
+    def terminate(self) -> None:
+        """SIGTERM, without waiting for the end."""
+        self._send(signal.SIGTERM)
+
     def stop(self) -> int:
         """SIGTERM, as an operator would; the exit status."""
-        assert self._process is not None
         if self.runs:
             self._send(signal.SIGCONT)
-            self._send(signal.SIGTERM)
+            self.terminate()
+        return self.end()
+
+    def end(self) -> int:
+        """Wait for its end; the exit status."""
+        assert self._process is not None
+        if self.runs:
             try:
                 self._process.wait(_STOPPED_WITHIN_SECONDS)
             except subprocess.TimeoutExpired:

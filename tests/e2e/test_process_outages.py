@@ -1,0 +1,73 @@
+"""A node or a worker ends, in good order or not, while phones ride: they go on elsewhere, and nothing is lost."""
+
+import asyncio
+import time
+
+import pytest
+
+from tests.e2e.outages import BACK_SECONDS, assert_kept_once, riding, seen, seen_moving, watching
+from tests.e2e.phones import register
+from tests.e2e.processes import Node, Site, Worker
+from tests.support import eventually
+
+STOP_SECONDS = 12.0
+
+
+def assert_ends_in_order(process: Node | Worker, told: float) -> None:
+    """It ends by itself, in time and without a fault; `told`: when it was, by the monotonic clock."""
+    assert process.end() == 0, process.tail()
+    assert time.monotonic() - told < STOP_SECONDS
+
+
+@pytest.mark.parametrize("fault", ["kill", "pause"])
+async def test_riders_of_a_node_that_is_gone_ride_on_elsewhere(one_site: Site, fault: str) -> None:
+    one, two = await one_site.nodes("one", "two")
+    one_site.worker()
+    async with watching(two) as watcher, riding(one) as rider:
+        await seen_moving(watcher, rider)
+        getattr(one, fault)()
+        await rider.connect(two.url)
+        await seen_moving(watcher, rider)
+        one.resume()
+        await rider.finish()
+        await eventually(lambda: seen(watcher, rider) == -1, timeout=BACK_SECONDS)
+    await assert_kept_once(one_site.database_url, rider)
+
+
+async def test_a_node_that_is_told_to_stop_keeps_what_it_acknowledged(one_site: Site) -> None:
+    """Then the worker as well, with fixes on their way; its successor stores what it left."""
+    one, two = await one_site.nodes("one", "two")
+    worker = one_site.worker()
+    anna = await register(one.url)
+    async with watching(two) as watcher, riding(one, anna) as rider, riding(one) as other:
+        await seen_moving(watcher, rider)
+        await eventually(lambda: len(other.acked) > 3)
+        told = time.monotonic()
+        one.terminate()
+        worker.terminate()
+        ends = asyncio.gather(*(asyncio.to_thread(assert_ends_in_order, each, told) for each in (one, worker)))
+        await eventually(lambda: not rider.phone.client.connected and not other.phone.client.connected)
+        await rider.connect(two.url)
+        await other.connect(two.url)
+        await seen_moving(watcher, rider)
+        await ends
+        one_site.worker("second")
+        await rider.finish()
+        await other.finish()
+    for phone in (rider, other):
+        await assert_kept_once(one_site.database_url, phone)
+
+
+async def test_a_killed_worker_costs_nobody_anything(one_site: Site) -> None:
+    node = await one_site.node()
+    worker = one_site.worker()
+    async with watching(node) as watcher, riding(node) as rider:
+        for name in ("second", "third"):
+            await seen_moving(watcher, rider)
+            worker.kill()
+            before = rider.newest
+            await eventually(lambda before=before: rider.acked_after(before) > 3)
+            worker = one_site.worker(name)
+        await rider.finish()
+        assert rider.refused == []
+    await assert_kept_once(one_site.database_url, rider)
