@@ -1,6 +1,10 @@
 """The faults that other tests do to servers, as a client sees them."""
 
 import asyncio
+import shutil
+import sys
+from asyncio.subprocess import PIPE
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -9,6 +13,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from server.stack import PostgresServer, PrivateServer, RedisServer
+from tests.support import eventually
 
 
 def client_of(server: RedisServer) -> redis.asyncio.Redis:
@@ -97,3 +102,20 @@ async def test_a_stop_works_whatever_was_done_before(fault: str, kind: str, requ
     assert server.pid is None
     with pytest.raises(OSError, match="Connect call failed"):
         await asyncio.open_connection("127.0.0.1", server.port)
+
+
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="needs Linux")
+async def test_servers_for_tests_do_not_outlive_the_test_process(tmp_path: Path) -> None:
+    program = (
+        "import sys, pathlib; from tests.support.servers import new_redis; "
+        "server = new_redis(pathlib.Path(sys.argv[1])); server.start(); print(server.pid, flush=True); input()"
+    )
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", program, str(tmp_path), stdin=PIPE, stdout=PIPE, cwd=Path(__file__).parents[2]
+    )
+    assert process.stdout is not None
+    pid = int(await process.stdout.readline())
+    assert RedisServer(tmp_path).pid == pid
+    process.kill()
+    await process.wait()
+    await eventually(lambda: RedisServer(tmp_path).pid is None)

@@ -1,5 +1,6 @@
 """The embedded stack as a whole: started, reused, healed and stopped."""
 
+import asyncio
 import json
 import os
 import signal
@@ -134,6 +135,26 @@ async def test_a_stale_pid_that_is_somebody_elses_now_is_left_alone(home: Path) 
     assert bystander.poll() is None
     bystander.kill()
     bystander.wait()
+
+
+async def test_a_redis_whose_pid_file_was_deleted_is_found_again(home: Path) -> None:
+    first = stack.start(home)
+    (home / "redis" / "redis.pid").unlink()
+    assert stack.start(home) == first
+
+
+async def test_two_starts_at_once_give_one_stack(home: Path) -> None:
+    first, second = await asyncio.gather(*(asyncio.to_thread(stack.start, home) for _ in range(2)))
+    assert first == second
+
+
+async def test_a_removed_stack_leaves_nothing(home: Path) -> None:
+    stack.start(home)
+    cluster = (home / "postgres" / "cluster").resolve()
+    stack.remove(home)
+    assert processes_below(home) == []
+    assert not home.exists()
+    assert not cluster.exists()
 
 
 async def test_a_stop_ends_everything_and_leaves_only_the_data(home: Path) -> None:
