@@ -1,4 +1,4 @@
-"""The ASGI application of a node: health, metrics, REST, Socket.IO, and the life of what runs beside them."""
+"""The ASGI application of a node: health, metrics, the page, REST, Socket.IO, and the life of what runs beside them."""
 
 import signal
 from collections.abc import AsyncIterator, Coroutine
@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 
 from server.checks import checks_of
 from server.health import Health
+from server.page import Page
 from server.version import VERSION
 from server.wiring import ServerNode
 
@@ -41,7 +42,12 @@ def create_app(node: ServerNode) -> tuple[ASGIApp, Health]:
             yield
 
     outer = Starlette(
-        routes=[Route("/health", alive), Route("/ready", ready), Route("/metrics", metrics), Mount("/", node.rest)],
+        routes=[
+            Route("/health", alive),
+            Route("/ready", ready),
+            Route("/metrics", metrics),
+            Mount("/", Page(node.settings, otherwise=node.rest)),
+        ],
         lifespan=lifespan,
     )
     return node.wire.app(outer), health

@@ -4,12 +4,17 @@ Names in the environment are `THROTTLECOVE_` and the field in capitals; `DATABAS
 In production mode a missing secret stops the start.
 """
 
+import re
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 _DEVELOPMENT_SECRET = "development only: anybody can read this in the source"
+
+# No login, no placeholder, nothing that would end a word of a content security policy.
+_HOST = re.compile(r"([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(:[0-9]+)?")
 
 Positive = Annotated[int, Field(gt=0)]
 Seconds = Annotated[float, Field(gt=0)]
@@ -17,6 +22,15 @@ Seconds = Annotated[float, Field(gt=0)]
 
 class MissingSecret(Exception):
     """Production mode was asked for and a secret still has its development value."""
+
+
+class DemoLogin(BaseModel):
+    """The login that the page of a demonstration offers; `password` is as public as the page."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    identifier: str
+    password: SecretStr
 
 
 class Settings(BaseSettings):
@@ -69,9 +83,31 @@ class Settings(BaseSettings):
         SecretStr(_DEVELOPMENT_SECRET), description="Decides how privacy zones are displaced; never change it."
     )
 
+    node_name: str = Field(
+        "",
+        pattern=r"^[a-z0-9-]{0,32}$",
+        description="Begins this node's Engine.IO session ids, so that a proxy can bring long-polling back to it.",
+    )
     allowed_origins: Annotated[list[str], NoDecode] = Field(
         ["*"], description="Origins of browsers, separated by commas; `*` is any (tokens, not cookies, authorise)."
     )
+    web_directory: str = Field(
+        "web/dist", description="The built live map page; relative to the directory of the server's source."
+    )
+    map_style_url: str | None = Field(
+        None, description="A MapLibre style for the page; without it and `tile_url` the page draws its own plain map."
+    )
+    tile_url: str | None = Field(
+        None, description="Raster tiles under the page's map, with `{z}`, `{x}` and `{y}`; a style goes before it."
+    )
+    tile_attribution: str | None = Field(None, description="Whom the page credits for the tiles.")
+    map_hosts: Annotated[list[str], NoDecode] = Field(
+        [], description="Further origins that the style loads from (glyphs, sprites, tiles), separated by commas."
+    )
+    demo_login: DemoLogin | None = Field(
+        None, description="The login a demonstration's page offers, as JSON; never in production mode."
+    )
+
     sockets_per_address: Positive = Field(20, description="Sockets open at once from one address.")
     sockets_per_node: Positive = Field(18_000, description="Sockets open at once on one node.")
     ping_interval_seconds: Seconds = Field(25, description="Engine.IO heartbeat.")
@@ -107,10 +143,13 @@ class Settings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _split_origins(cls, values: Any) -> Any:
-        origins = values.get("allowed_origins") if isinstance(values, dict) else None
-        if isinstance(origins, str):
-            return {**values, "allowed_origins": [origin.strip() for origin in origins.split(",")]}
-        return values
+        if not isinstance(values, dict):
+            return values
+        split = dict(values)
+        for name in ("allowed_origins", "map_hosts"):
+            if isinstance(text := values.get(name), str):
+                split[name] = [origin.strip() for origin in text.split(",") if origin.strip()]
+        return split
 
     @model_validator(mode="after")
     def _keys_are_there(self) -> Self:
@@ -118,6 +157,22 @@ class Settings(BaseSettings):
             if active not in getattr(self, keys):
                 raise ValueError(f"{keys} has no key named {active!r}")
         return self
+
+    @model_validator(mode="after")
+    def _maps_have_hosts(self) -> Self:
+        for host in self.map_hosts:
+            if _origin("map_hosts", host) != host:
+                raise ValueError(f"map_hosts takes origins like https://tiles.example.org, not {host!r}")
+        _origin("map_style_url", self.map_style_url or "/")
+        _origin("tile_url", self.tile_url or "/")
+        return self
+
+    @property
+    def map_origins(self) -> tuple[str, ...]:
+        """The origins that the page may load maps from, beside its own."""
+        urls = (("map_style_url", self.map_style_url), ("tile_url", self.tile_url))
+        found = [_origin(name, url) for name, url in urls if url]
+        return tuple(dict.fromkeys(origin for origin in [*found, *self.map_hosts] if origin))
 
     @property
     def production(self) -> bool:
@@ -139,6 +194,16 @@ class Settings(BaseSettings):
         """The settings that differ from their defaults; secrets are masked."""
         differing = {name for name, field in type(self).model_fields.items() if getattr(self, name) != field.default}
         return self.model_dump(mode="json", include=differing)
+
+
+def _origin(name: str, url: str) -> str:
+    """`scheme://host[:port]` of a map's address, "" for a path on this server. Raises ValueError for anything else."""
+    if url.startswith("/") and not url.startswith("//"):
+        return ""
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not _HOST.fullmatch(parts.netloc):
+        raise ValueError(f"{name} must be a path, or begin with http:// or https:// and a plain host name")
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def load() -> Settings:
