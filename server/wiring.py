@@ -254,6 +254,7 @@ def _wire_options(settings: Settings) -> WireOptions:
         sockets=settings.sockets_per_node,
         sockets_per_address=settings.sockets_per_address,
         allowed_origins=settings.allowed_origins,
+        node_name=settings.node_name,
     )
 
 

@@ -49,6 +49,11 @@ class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # the library i
                 receive = _replay(body)
         return await super().handle_request(scope, receive, send)
 
+    def generate_id(self) -> str:
+        """A new session id that says whose it is: the requests of long-polling have to come back to this node."""
+        name = self._options.node_name
+        return f"{name}.{super().generate_id()}" if name else str(super().generate_id())
+
     def refuse_requests(self, connection: Connection) -> None:
         """Know the session no more."""
         self.sockets.pop(connection.sid, None)

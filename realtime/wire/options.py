@@ -34,3 +34,5 @@ class WireOptions:
     """Open at once without an admitted CONNECT."""
     allowed_origins: Sequence[str] | None = None
     """Origins of browsers that may connect; None is this server's own, `*` is any. Apps send no origin."""
+    node_name: str = ""
+    """Session ids begin with it and a full stop, so that a proxy knows whose they are; a node alone needs none."""

@@ -113,7 +113,7 @@ class Node(Process):
         self.port = free_port()
         super().__init__(
             ["server", "run", "--host", "127.0.0.1", "--port", str(self.port)],
-            environment,
+            {**environment, "THROTTLECOVE_NODE_NAME": name},
             directory / f"{name}.log",
         )
 

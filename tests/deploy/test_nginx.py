@@ -1,0 +1,118 @@
+"""Two nodes behind the shipped nginx: every transport, a node that dies, and what the proxy itself refuses."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import httpx
+import pytest
+
+from tests.deploy.nginx import nginx
+from tests.e2e.phones import PASSWORD, Phone, around, fix, register
+from tests.e2e.processes import Node, Site, site
+from tests.support import eventually
+from tests.support.databases import Databases
+from tests.support.servers import new_redis, running
+
+TRANSPORTS = [["websocket"], ["polling"], ["polling", "websocket"]]
+
+
+@dataclass
+class Front:
+    url: str
+    one: Node
+    two: Node
+
+
+@pytest.fixture(scope="module")
+def front(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
+    directory = tmp_path_factory.mktemp("front")
+    redis = new_redis(directory / "redis")
+    with databases.migrated() as database_url, running(redis), site(database_url, redis.url, directory) as shared:
+        one, two = asyncio.run(started(shared))
+        with nginx(directory, {"one": one.port, "two": two.port}) as url:
+            yield Front(url, one, two)
+
+
+async def started(shared: Site) -> list[Node]:
+    return await shared.nodes("one", "two")
+
+
+async def sockets(node: Node) -> float:
+    async with httpx.AsyncClient() as client:
+        text = (await client.get(f"{node.url}/metrics")).text
+    return next(float(line.split()[1]) for line in text.splitlines() if line.startswith("throttlecove_sockets "))
+
+
+async def rides(phone: Phone, latitude: float) -> None:
+    track = await phone.start_track()
+    assert await phone.ask("location:update", {"track_id": track, "fix": fix(0, latitude, 8.3)}) == {}
+
+
+async def test_every_transport_reaches_both_nodes_and_riders_see_each_other(front: Front) -> None:
+    phones = []
+    for number in range(6):
+        # Registered at a node: how often one address may ask is the last test's.
+        account = await register(front.one.url)
+        phone = Phone(account)
+        await phone.connect(front.url, TRANSPORTS[number % len(TRANSPORTS)])
+        await phone.ask("map:watch", around(46.5, 8.3))
+        await rides(phone, 46.5 + number / 10_000)
+        phones.append(phone)
+    assert await sockets(front.one) > 0
+    assert await sockets(front.two) > 0
+    for phone in phones:
+        await eventually(lambda phone=phone: all(phone.sees(other.account.rider) for other in phones))
+    for phone in phones:
+        await phone.client.disconnect()
+
+
+async def test_when_a_node_dies_its_riders_come_back_at_the_other(front: Front) -> None:
+    phones = [Phone(await register(front.one.url)) for _ in range(6)]
+    for number, phone in enumerate(phones):
+        await phone.connect(front.url, TRANSPORTS[number % len(TRANSPORTS)])
+    cut = int(await sockets(front.one))
+    assert cut
+    front.one.kill()
+    await eventually(lambda: sum(not phone.client.connected for phone in phones) == cut, timeout=20)
+    for number, phone in enumerate(phones):
+        if not phone.client.connected:
+            again = Phone(phone.account)
+            await again.connect(front.url, TRANSPORTS[number % len(TRANSPORTS)])
+            await rides(again, 46.5)
+            phones[number] = again
+    assert await sockets(front.two) == len(phones)
+    for phone in phones:
+        await phone.client.disconnect()
+    front.one.start()
+    await front.one.ready()
+
+
+async def test_a_caller_cannot_say_where_it_comes_from(front: Front) -> None:
+    account = await register(front.one.url, "somewhere_else")
+    credentials = {"identifier": "somewhere_else", "password": PASSWORD, "device_id": "laptop"}
+    claimed = {"X-Forwarded-For": "203.0.113.7"}
+    async with httpx.AsyncClient(base_url=front.url, headers=claimed) as client:
+        assert (await client.post("/v1/auth/login", json=credentials)).status_code == 200
+        sessions = (await client.get("/v1/auth/sessions", headers=account.headers)).json()["sessions"]
+    assert {session["ip_address"] for session in sessions} == {"127.0.0.1"}
+
+
+async def test_what_the_proxy_refuses_is_a_problem_as_well(front: Front) -> None:
+    async with httpx.AsyncClient(base_url=front.url, timeout=30) as client:
+        large = await client.post("/v1/auth/login", content=b"x" * 1_100_000)
+        assert (large.status_code, large.json()["code"]) == (413, "too_large")
+        assert large.headers["content-type"] == "application/problem+json"
+        many = await asyncio.gather(*(client.get("/v1/nothing") for _ in range(80)))
+        refused = [answer for answer in many if answer.status_code == 429]
+        assert refused
+        assert refused[0].json()["code"] == "rate_limited"
+        assert refused[0].headers["retry-after"] == "1"
+        for inner in ("/metrics", "/ready"):
+            assert (await client.get(inner)).status_code == 404
+        assert (await client.get("/health")).json()["status"] == "healthy"
+        front.one.kill()
+        front.two.kill()
+        gone = await client.get("/health")
+        assert (gone.status_code, gone.json()["code"]) == (503, "unavailable")
+        assert gone.headers["retry-after"] == "5"
