@@ -9,8 +9,10 @@ import math
 from collections.abc import Iterable
 
 import msgspec
+import numpy as np
+import numpy.typing as npt
 
-from geo.geodesics import chord, destination
+from geo.geodesics import EQUATORIAL_RADIUS_METRES, FloatArray, cartesian, chord, chords, destination
 
 ROUNDING_MARGIN_METRES = 2.0
 """Rounding to 1e-5 degree moves a position by up to 0.79 m; twice that, and a little for double precision."""
@@ -30,12 +32,26 @@ class Zone(msgspec.Struct, frozen=True):
     radius_metres: float
 
 
+EVERYWHERE = Zone(0.0, 0.0, 2 * EQUATORIAL_RADIUS_METRES)
+"""Holds every position: what hides a rider whose zones cannot be read."""
+
+
 def inside(zones: Iterable[Zone], latitude: float, longitude: float) -> bool:
     """Whether a position (degrees) is in one of the zones, or so close to it that its rounded coordinates may be."""
     return any(
         chord(zone.latitude, zone.longitude, latitude, longitude) <= zone.radius_metres + ROUNDING_MARGIN_METRES
         for zone in zones
     )
+
+
+def inside_each(zones: Iterable[Zone], latitudes: FloatArray, longitudes: FloatArray) -> npt.NDArray[np.bool_]:
+    """`inside` for each of n positions (degrees): an array of shape (n,)."""
+    covered = np.zeros(len(latitudes), dtype=np.bool_)
+    points = cartesian(latitudes, longitudes)
+    for zone in zones:
+        centre = cartesian(np.array([zone.latitude]), np.array([zone.longitude]))[0]
+        covered |= chords(points, centre) <= zone.radius_metres + ROUNDING_MARGIN_METRES
+    return covered
 
 
 def displace(latitude: float, longitude: float, radius_metres: float, secret: bytes) -> Zone:

@@ -140,6 +140,7 @@ tracks = Table(
     Column("implausible", Integer),
     Column("standing", Integer),
     Column("repeated", Integer),
+    Column("deleted_at", _MOMENT),
     Index("tracks_of_user", "user_id", "first_heard_at"),
     Index("tracks_to_compute", "id", postgresql_where=text("recompute")),
     Index("tracks_unfinished", "id", postgresql_where=text("finished_at IS NULL")),
@@ -148,7 +149,8 @@ tracks = Table(
 """One row a track. `month` (year * 100 + month of when it was first heard of) is its partition and never changes.
 
 Every batch of fixes updates the rows of its tracks: no index holds a column that changes with it (`last_heard_at`,
-`stored`), so that these updates stay on their page.
+`stored`), so that these updates stay on their page. With `deleted_at` a row is all that is left of a track: its id, its
+rider and its month, so that what a phone still sends for it is dropped and does not bring it back.
 """
 
 track_points = Table(

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+import numpy as np
+import numpy.typing as npt
+import structlog
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -11,12 +14,28 @@ from domain.db.engine import unavailable_when_down
 from domain.kit.clock import Clock
 from domain.kit.errors import Conflict, NotFound
 from domain.kit.ids import uuid7
-from domain.kit.sealed import Sealer
+from domain.kit.sealed import SealBroken, Sealer
 from domain.sharing.ports import PolicyPort
 from domain.sharing.service import tell
-from domain.sharing.store import raise_version
+from domain.sharing.store import raise_version, read_policy
 from domain.zones import store
 from domain.zones.rules import MOST_ZONES, Place, check_place, hide, open_zone, seal_zone
+from geo.geodesics import FloatArray
+from geo.zones import EVERYWHERE, Zone, inside_each
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Mask:
+    """What of a rider's recorded positions is not shown: displaced zones. A higher version is newer."""
+
+    zones: tuple[Zone, ...] = ()
+    version: int = 0
+
+    def hides(self, latitudes: FloatArray, longitudes: FloatArray) -> npt.NDArray[np.bool_]:
+        """Which of n positions (degrees) are hidden: an array of shape (n,)."""
+        return inside_each(self.zones, latitudes, longitudes)
 
 
 @dataclass(frozen=True)
@@ -48,6 +67,20 @@ class ZoneService:
         async with unavailable_when_down(), self._engine.connect() as connection:
             rows = await store.all_of(connection, user_id)
         return [PrivacyZone(row.id, open_zone(self._sealer, user_id, row.sealed).place, row.created_at) for row in rows]
+
+    async def mask_of(self, user_id: UUID) -> Mask:
+        """What hides the rider's positions from others. Zones that cannot be read hide everything: it fails closed."""
+        async with unavailable_when_down(), self._engine.connect() as connection:
+            known = await read_policy(connection, user_id)
+        if known is None:
+            return Mask((EVERYWHERE,))
+        chosen, sealed = known
+        version = chosen.version if chosen else 0
+        try:
+            return Mask(tuple(open_zone(self._sealer, user_id, each).hidden for each in sealed), version)
+        except SealBroken:
+            _log.error("zone_unreadable", user_id=str(user_id))
+            return Mask((EVERYWHERE,), version)
 
     async def add(self, user_id: UUID, place: Place) -> PrivacyZone:
         """Draw a zone; when it returns it is kept, and the nodes have been told.
