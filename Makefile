@@ -1,6 +1,6 @@
 # Every command does its own set-up; what is ready is skipped within a moment.
 .DEFAULT_GOAL := help
-.PHONY: help run test check setup stack stop verify-tracks bench clean
+.PHONY: help run page test check setup stack stop verify-tracks bench clean
 
 TRACKS ?=
 ARGS ?=
@@ -10,6 +10,9 @@ help: ## this list
 
 run: ## everything on this machine: server, worker, simulated riders; Ctrl-C ends all of it
 	@scripts/run $(ARGS)
+
+page: ## build the live map, unless it is built; fetches Node where it is missing or too old
+	@scripts/setup --with-page
 
 test: ## the fast gate, then all tests (ARGS go to pytest)
 	@scripts/test $(ARGS)

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Python, Redis and PostgreSQL with PostGIS: looked for, installed by apt where that can be done, named where it cannot.
+# Python, Redis, PostgreSQL with PostGIS and what only tests run: looked for, installed by apt where that can be done, named where it cannot.
 # Sourced by setup. Starts and stops no service: ours have their own directories and ports.
 
 BREW_PACKAGES=""
@@ -34,10 +34,32 @@ find_postgis() {
 # What is missing, with its names for apt and brew. PostgreSQL's version number is asked of apt only when it is needed.
 list_missing() {
   find_python >/dev/null || need "Python 3.11 or newer, with venv" "python3 python3-venv" "python@3.13"
-  if [ "$1" != without-servers ]; then
+  if wanted servers; then
     find_redis || need "Redis 7 or newer" "redis-server" "redis"
     find_postgis || need "PostgreSQL with PostGIS" "postgresql-postgis" "postgresql@17 postgis"
   fi
+  if wanted tests; then
+    find_chromium || need "Chromium" "chromium" "google-chrome"
+    have_program nginx || need "nginx" "nginx-light" "nginx"
+    have docker-compose || need "docker-compose" "docker-compose" "docker-compose"
+    have xmllint || need "xmllint" "libxml2-utils" "libxml2"
+  fi
+}
+
+# PARTS is what this set-up is for: `servers`, and `tests` with them.
+wanted() { case " $PARTS " in *" $1 "*) ;; *) return 1 ;; esac; }
+
+# Debian keeps servers out of the path of users who are not root.
+have_program() { have "$1" || [ -x "/usr/sbin/$1" ]; }
+
+# Ubuntu's is a starter for a snap, which tests cannot drive; CHROMIUM names one that they can.
+find_chromium() {
+  local browser
+  for browser in "${CHROMIUM:-}" chromium chromium-browser google-chrome google-chrome-stable \
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome" /Applications/Chromium.app/Contents/MacOS/Chromium; do
+    [ -z "$browser" ] || ! have "$browser" || ! "$browser" --version >/dev/null 2>&1 || return 0
+  done
+  return 1
 }
 
 need() {
@@ -66,7 +88,7 @@ newest() { apt-cache search --names-only "$1" 2>/dev/null | cut -d ' ' -f 1 | so
 
 install_missing() {
   MISSING="" APT_PACKAGES="" BREW_PACKAGES=""
-  list_missing "$1"
+  list_missing
   [ -n "$MISSING" ] || return 0
   if ! have apt-get; then
     tell_what_is_missing
@@ -76,7 +98,7 @@ install_missing() {
   fi
   install_with_apt
   MISSING="" APT_PACKAGES="" BREW_PACKAGES=""
-  list_missing "$1"
+  list_missing
   [ -z "$MISSING" ] || { resolve_apt_names && tell_what_is_missing; }
 }
 
@@ -121,5 +143,5 @@ tell_what_is_missing() {
     "Debian, Ubuntu:  sudo apt-get update && sudo apt-get install -y --no-install-recommends ${APT_PACKAGES/postgresql-postgis/postgresql-15-postgis-3}" \
     "macOS:           brew install $BREW_PACKAGES" \
     "Then run the same command again. Ubuntu 22.04 has Redis 6 (newer: https://redis.io/docs/latest/operate/oss_and_stack/install/)" \
-    "and Python 3.10 (newer: the package python3.11)."
+    "and Python 3.10 (newer: the package python3.11). Its Chromium is a snap: for tests, name another with CHROMIUM=path."
 }

@@ -98,6 +98,9 @@ def _stores(directory: Path) -> Iterator[dict[str, str]]:
     environment.setdefault("THROTTLECOVE_AUTH_REQUESTS_PER_MINUTE", "1000")
     environment.setdefault("THROTTLECOVE_PUBLIC_REQUESTS_PER_WINDOW", "10000")
     environment.setdefault("THROTTLECOVE_SOCKETS_PER_ADDRESS", "1000")
+    # The page offers it beside its sign-in form; in production mode the server keeps it to itself.
+    login = {"identifier": DEMO_USER, "password": DEMO_PASSWORD}
+    environment.setdefault("THROTTLECOVE_DEMO_LOGIN", json.dumps(login))
     if environment.get("DATABASE_URL") and environment.get("REDIS_URL"):
         _say("using the Postgres and Redis of DATABASE_URL and REDIS_URL")
         yield environment
@@ -177,14 +180,27 @@ def _create_demo_rider(url: str) -> None:
 
 
 def _welcome(url: str, logs: Path) -> None:
+    page = (
+        url if _is_served(url) else "nothing yet: the page is not built; make page builds it, and says what is missing"
+    )
     print(
         f"\n  ThrottleCove is running.\n\n"
-        f"    address   {url}   (Socket.IO at /socket.io, REST at /v1, /health, /ready, /metrics)\n"
+        f"    open      {page}\n"
         f"    login     {DEMO_USER}  /  {DEMO_PASSWORD}\n"
-        f"    logs      {logs}\n"
+        f"    for apps  Socket.IO at {url}/socket.io, REST at {url}/v1, its reference at {url}/docs\n"
+        f"    to watch  {url}/health, /ready, /metrics; logs in {logs}\n"
         f"    stop      Ctrl-C\n",
         flush=True,
     )
+
+
+def _is_served(url: str) -> bool:
+    """Whether the server has a page to show."""
+    try:
+        urllib.request.urlopen(url, timeout=10).close()  # noqa: S310 - our own address
+    except urllib.error.HTTPError:
+        return False
+    return True
 
 
 def _say(words: str) -> None:
