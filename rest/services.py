@@ -12,6 +12,7 @@ from domain.accounts.service import AccountService
 from domain.accounts.tokens import Identity, TokenVerifier
 from domain.kit.errors import Unauthenticated
 from domain.sharing.service import SharingService
+from domain.tracks.reading import TrackReader
 from domain.zones.service import ZoneService
 from rest.limits import RateLimits, Tier, spend
 
@@ -25,6 +26,7 @@ class RestServices:
     sharing: SharingService
     verifier: TokenVerifier
     limits: RateLimits
+    reader: TrackReader
 
 
 def services_of(request: Request) -> RestServices:

@@ -21,6 +21,7 @@ from domain.location.policies import Policies
 from domain.location.service import RiderDirectory
 from domain.sharing.service import SharingService
 from domain.tracks.ownership import Ownership
+from domain.tracks.reading import TrackReader
 from domain.tracks.recorder import Recorder
 from domain.tracks.store import TrackStore
 from domain.zones.service import ZoneService
@@ -125,7 +126,14 @@ def build(settings: Settings, clock: Clock, registry: CollectorRegistry, address
         HubMetrics(registry),
         superseded=lambda rider, generation: dots.supersede(rider, generation),  # noqa: PLW0108 - dots are made below
     )
-    dots = Dots(hub, stores.takeover, policies, clock, life_seconds=settings.position_life_seconds)
+    dots = Dots(
+        hub,
+        stores.takeover,
+        policies,
+        clock,
+        stores.bus.redis_clock,
+        life_seconds=settings.position_life_seconds,
+    )
     keeper.attach(policies, dots)
     follower = PolicyFollower(dots, tasks, clock)
 
@@ -181,7 +189,14 @@ def build(settings: Settings, clock: Clock, registry: CollectorRegistry, address
         follower=follower,
         truth=truth,
         rest=create_rest(
-            RestServices(accounts, zones, sharing, verifier, stores.limits),
+            RestServices(
+                accounts=accounts,
+                zones=zones,
+                sharing=sharing,
+                verifier=verifier,
+                limits=stores.limits,
+                reader=TrackReader(stores.engine, zones),
+            ),
             registry,
             version=VERSION,
             body_bytes=settings.request_body_bytes,

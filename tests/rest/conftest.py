@@ -10,6 +10,7 @@ import pytest
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
+from domain.tracks.reading import TrackReader
 from rest.app import create_rest
 from rest.limits import LimitOptions, RateLimits
 from rest.services import RestServices
@@ -55,7 +56,14 @@ async def rest_on(database_url: str, redis_url: str, options: LimitOptions = GEN
     async with world(database_url) as services:
         limits = RateLimits(redis_url, services.clock, options)
         app = create_rest(
-            RestServices(services.accounts, services.zones, services.sharing, services.verifier, limits),
+            RestServices(
+                accounts=services.accounts,
+                zones=services.zones,
+                sharing=services.sharing,
+                verifier=services.verifier,
+                limits=limits,
+                reader=TrackReader(services.engine, services.zones),
+            ),
             registry,
             body_bytes=100_000,
         )
