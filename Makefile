@@ -1,6 +1,6 @@
 # Every command does its own set-up; what is ready is skipped within a moment.
 .DEFAULT_GOAL := help
-.PHONY: help run page test check setup stack stop verify-tracks bench clean
+.PHONY: help run page test check setup stack stop verify-tracks bench load clean
 
 TRACKS ?=
 ARGS ?=
@@ -38,6 +38,9 @@ verify-tracks: ## ride every track of TRACKS=directory through two nodes, with a
 bench: ## the worker against the bare COPY, side by side
 	@scripts/setup
 	@.venv/bin/python -m loadtests.bench tracks $(ARGS)
+
+load: ## a small Locust load on a system of its own, headless, and its table
+	@scripts/load $(ARGS)
 
 clean: ## remove everything that is not in git: servers, their data, environments, caches
 	@scripts/clean

@@ -1,0 +1,38 @@
+"""What all simulated people have in common: a server of the site that is theirs, and a phone."""
+
+import itertools
+import os
+from collections.abc import Iterator
+
+from locust import HttpUser
+from locust.env import Environment
+
+from loadtests.scenarios.phone import Phone
+
+_URLS: Iterator[str] = itertools.cycle(os.environ.get("LOAD_URLS", "").split() or [""])
+"""Nodes to share out; without any, Locust's own `--host` is everybody's."""
+
+
+class Person(HttpUser):
+    """Comes with an account and an open socket, on the next node in turn; leaves in good order."""
+
+    abstract = True
+    host: str | None
+
+    def __init__(self, environment: Environment) -> None:
+        self.host = next(_URLS) or self.host
+        super().__init__(environment)
+
+    def on_start(self) -> None:
+        """Sign up and connect."""
+        self.phone = Phone(self.environment, self.client, str(self.host))
+        self.phone.sign_up()
+        self.arrive()
+        self.phone.connect()
+
+    def arrive(self) -> None:
+        """Called before the socket opens: what has to be heard from the beginning."""
+
+    def on_stop(self) -> None:
+        """Leave."""
+        self.phone.leave()
