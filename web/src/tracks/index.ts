@@ -1,10 +1,52 @@
-/** The list of one's own tracks. */
+/**
+ * "My rides": the list of own tracks, one of them in full, imports and exports.
+ *
+ * Lives in one element and speaks through `Api`; loads when the element comes into sight, and again each time it does.
+ */
 
 import type { Api } from "../api.ts";
+import { trackDetail } from "./detail.ts";
+import { element } from "./dom.ts";
+import { Importer } from "./importer.ts";
+import { Library } from "./library.ts";
+import { TrackList } from "./list.ts";
+import "./tracks.css";
+import type { Track } from "./types.ts";
 
-/** Show the list in `root`. */
-export function mountTracks(root: HTMLElement, _api: Api): void {
-  const heading = document.createElement("h2");
-  heading.textContent = "My tracks";
-  root.replaceChildren(heading);
+/** Show the rides of whoever is signed in; call it again for another rider. */
+export function mountTracks(root: HTMLElement, api: Api): void {
+  const library = new Library(api);
+  const list = new TrackList(library, api, (track) => open(track));
+  const importer = new Importer(library, () => list.renew());
+  const overview = element("div", { class: "tracks-overview" }, importer.root, list.root);
+  const content = element("div", { class: "tracks-content" }, overview);
+  root.replaceChildren(element("h2", {}, "My rides"), content);
+  importer.listenOn(content);
+
+  const back = (renew: boolean): void => {
+    api.showTrack(null);
+    content.replaceChildren(overview);
+    if (renew) list.renew();
+  };
+  const open = (track: Track): void => {
+    list.rest();
+    const focusAgain = `[data-track="${track.id}"]`;
+    const detail = trackDetail(track, library, api, {
+      back: () => {
+        back(true);
+        overview.querySelector<HTMLElement>(focusAgain)?.focus();
+      },
+      deleted: () => back(true),
+    });
+    content.replaceChildren(detail);
+    detail.querySelector("h3")?.focus();
+  };
+
+  const watching = new IntersectionObserver((entries) => {
+    if (!content.isConnected) watching.disconnect(); // mounted anew
+    else if (!overview.isConnected) return;
+    else if (entries.at(-1)?.isIntersecting) list.renew();
+    else list.rest();
+  });
+  watching.observe(content);
 }

@@ -1,0 +1,112 @@
+/** One ride: its line on the map, figures, profile, exports and deletion. Each part comes as soon as it is there. */
+
+import type { Api } from "../api.ts";
+import { profileChart } from "./chart.ts";
+import { confirmed } from "./confirm.ts";
+import { button, element } from "./dom.ts";
+import * as format from "./format.ts";
+import type { Library } from "./library.ts";
+import { save } from "./save.ts";
+import { profileTable } from "./table.ts";
+import type { ExportFormat, Profile, Track, TrackStatistics } from "./types.ts";
+
+export interface DetailEvents {
+  back(): void;
+  deleted(): void;
+}
+
+/** The view of one ride. The line is on the map until `api.showTrack(null)`. */
+export function trackDetail(track: Track, library: Library, api: Api, events: DetailEvents): HTMLElement {
+  const title = format.day(track.started_at);
+  const heading = element("h3", { tabindex: "-1" }, title);
+  const figures = element("dl", { class: "tracks-statistics", "aria-label": "Figures" });
+  const profile = element("div", { class: "tracks-profile" });
+  const deletion = button("Delete…", () => void remove(track, title, library, api, events), "is-danger");
+  const root = element(
+    "article",
+    { class: "tracks-detail", "aria-label": `Ride of ${title}` },
+    element("div", { class: "tracks-bar" }, button("Back to my rides", events.back, "is-link"), heading),
+    figures,
+    profile,
+    element("div", { class: "tracks-actions" }, exporting(track, "gpx", library, api), exporting(track, "geojson", library, api), deletion),
+  );
+  if (track.state === "recording") figures.append(element("div", {}, element("dt", {}, "State"), element("dd", {}, "being recorded")));
+  else void fill(figures, () => library.statistics(track.id), statistics);
+  void fill(profile, () => library.profile(track.id), profileParts);
+  void draw(track, title, library, api, root);
+  return root;
+}
+
+/** Fill a place with what a request brings, or with the reason why it did not. */
+async function fill<T>(place: HTMLElement, load: () => Promise<T>, show: (loaded: T) => Node[]): Promise<void> {
+  place.setAttribute("aria-busy", "true");
+  try {
+    place.replaceChildren(...show(await load()));
+  } catch (error) {
+    place.replaceChildren(element("p", { class: "tracks-words", role: "status" }, reason(error)));
+  }
+  place.removeAttribute("aria-busy");
+}
+
+function statistics(of: TrackStatistics): Node[] {
+  const rows: [string, string][] = [
+    ["Distance", format.distance(of.distance_metres)],
+    ["Time", format.duration(of.duration_seconds)],
+    ["Under way", format.duration(of.moving_seconds)],
+    ["Average", format.speed(of.average_speed)],
+    ["Fastest", format.speed(of.max_speed)],
+    ["Climb", format.height(of.ascent_metres)],
+    ["Descent", format.height(of.descent_metres)],
+    ["Stops", String(of.stops.length)],
+  ];
+  return rows.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value)));
+}
+
+function profileParts(profile: Profile): Node[] {
+  const chart = profileChart(profile);
+  if (chart === null) return [element("p", { class: "tracks-words" }, "Too short for a profile.")];
+  return [chart, profileTable(profile)];
+}
+
+async function draw(track: Track, title: string, library: Library, api: Api, root: HTMLElement): Promise<void> {
+  try {
+    const line = await library.line(track.id);
+    if (root.isConnected && line.parts.length > 0) api.showTrack({ id: track.id, title, parts: line.parts });
+  } catch {
+    // the figures say what is wrong; a ride without a line has nothing to draw
+  }
+}
+
+function exporting(track: Track, kind: ExportFormat, library: Library, api: Api): HTMLButtonElement {
+  const name = kind === "gpx" ? "GPX" : "GeoJSON";
+  const made = button(`Export ${name}`, () => void run());
+  const run = async (): Promise<void> => {
+    made.disabled = true;
+    try {
+      save(await library.export(track.id, kind), `ride-${fileDate(track)}.${kind}`);
+    } catch (error) {
+      api.notify(reason(error), "error");
+    }
+    made.disabled = false;
+  };
+  return made;
+}
+
+async function remove(track: Track, title: string, library: Library, api: Api, events: DetailEvents): Promise<void> {
+  if (!(await confirmed(`Delete the ride of ${title}?`, "It cannot be brought back. Export it first, if you are not sure.", "Delete"))) return;
+  try {
+    await library.delete(track.id);
+    api.notify("The ride is deleted.");
+    events.deleted();
+  } catch (error) {
+    api.notify(reason(error), "error");
+  }
+}
+
+function fileDate(track: Track): string {
+  return track.started_at === null ? track.id : new Date(track.started_at).toISOString().slice(0, 16).replace(":", "");
+}
+
+function reason(error: unknown): string {
+  return error instanceof Error ? error.message : "This could not be loaded.";
+}

@@ -1,0 +1,75 @@
+/** GPX files in: chosen or dropped, one after another, each with what came of it. */
+
+import { button, element } from "./dom.ts";
+import * as format from "./format.ts";
+import type { Library } from "./library.ts";
+
+/** Larger files are refused by the server anyway; this says so before they are sent. */
+const MOST_BYTES = 50_000_000;
+
+export class Importer {
+  readonly root: HTMLElement;
+  readonly #library: Library;
+  readonly #imported: () => void;
+  readonly #results = element("ul", { class: "tracks-results", "aria-live": "polite" });
+  #queue: Promise<void> = Promise.resolve();
+
+  constructor(library: Library, imported: () => void) {
+    this.#library = library;
+    this.#imported = imported;
+    const picker = element("input", { type: "file", accept: ".gpx,application/gpx+xml", multiple: true, hidden: true, "aria-label": "GPX files" });
+    picker.addEventListener("change", () => {
+      this.take(picker.files);
+      picker.value = "";
+    });
+    this.root = element(
+      "div",
+      { class: "tracks-import" },
+      button("Import GPX…", () => picker.click()),
+      element("span", { class: "tracks-hint" }, "or drop files here"),
+      picker,
+      this.#results,
+    );
+  }
+
+  /** Files dropped anywhere on this element are taken. */
+  listenOn(target: HTMLElement): void {
+    const hover = (event: DragEvent, inside: boolean): void => {
+      if (!event.dataTransfer?.types.includes("Files")) return;
+      event.preventDefault();
+      target.classList.toggle("is-dropping", inside);
+    };
+    target.addEventListener("dragover", (event) => hover(event, true));
+    target.addEventListener("dragleave", (event) => {
+      if (!target.contains(event.relatedTarget as Node | null)) hover(event, false);
+    });
+    target.addEventListener("drop", (event) => {
+      hover(event, false);
+      this.take(event.dataTransfer?.files ?? null);
+    });
+  }
+
+  /** Import files after those that are under way. */
+  take(files: FileList | null): void {
+    for (const file of files ?? []) {
+      const words = element("span", {}, `${file.name}: waiting`);
+      const progress = element("progress", { "aria-label": `Import of ${file.name}` });
+      this.#results.append(element("li", {}, words, progress));
+      this.#queue = this.#queue.then(() => this.#import(file, words, progress));
+    }
+  }
+
+  async #import(file: File, words: HTMLElement, progress: HTMLElement): Promise<void> {
+    try {
+      if (file.size > MOST_BYTES) throw new Error(`has ${format.bytes(file.size)}; ${format.bytes(MOST_BYTES)} is the most`);
+      words.textContent = `${file.name} (${format.bytes(file.size)}): importing…`;
+      const { points } = await this.#library.import(file);
+      words.textContent = `${file.name}: imported, ${points.toLocaleString()} points`;
+      this.#imported();
+    } catch (error) {
+      words.textContent = `${file.name}: ${error instanceof Error ? error.message : "could not be imported"}`;
+      words.classList.add("is-error");
+    }
+    progress.remove();
+  }
+}

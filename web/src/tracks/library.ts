@@ -1,0 +1,60 @@
+/** The requests behind "My rides", typed. All of them throw `Refused` with a sentence that can be shown. */
+
+import { read, type Api } from "../api.ts";
+import type { ExportFormat, Imported, Line, Profile, Track, TrackPage, TrackStatistics } from "./types.ts";
+
+const PAGE_TRACKS = 20;
+/** The line is simplified for this zoom: a track fills a window at about 12, and may be looked at closer. */
+const LINE_ZOOM = 15;
+
+export class Library {
+  readonly #api: Api;
+
+  constructor(api: Api) {
+    this.#api = api;
+  }
+
+  /** A page of own tracks, newest first. */
+  page(cursor: string | null): Promise<TrackPage> {
+    const query = new URLSearchParams({ limit: String(PAGE_TRACKS), ...(cursor === null ? {} : { cursor }) });
+    return this.#api.json(`/v1/tracks?${query}`);
+  }
+
+  track(id: string): Promise<Track> {
+    return this.#api.json(`/v1/tracks/${id}`);
+  }
+
+  statistics(id: string): Promise<TrackStatistics> {
+    return this.#api.json(`/v1/tracks/${id}/statistics`);
+  }
+
+  profile(id: string): Promise<Profile> {
+    return this.#api.json(`/v1/tracks/${id}/profile`);
+  }
+
+  line(id: string): Promise<Line> {
+    return this.#api.json(`/v1/tracks/${id}/geometry?zoom=${LINE_ZOOM}`);
+  }
+
+  async delete(id: string): Promise<void> {
+    await this.#api.json<void>(`/v1/tracks/${id}`, { method: "DELETE" });
+  }
+
+  picture(id: string): Promise<Blob> {
+    return this.#blob(`/v1/tracks/${id}/picture.svg`);
+  }
+
+  export(id: string, format: ExportFormat): Promise<Blob> {
+    return this.#blob(`/v1/tracks/${id}/export?format=${format}`);
+  }
+
+  import(file: File): Promise<Imported> {
+    const headers = { "content-type": "application/gpx+xml" };
+    return this.#api.json("/v1/tracks/import", { method: "POST", headers, body: file });
+  }
+
+  async #blob(path: string): Promise<Blob> {
+    const answer = await this.#api.fetch(path);
+    return answer.ok ? answer.blob() : read<never>(answer);
+  }
+}
