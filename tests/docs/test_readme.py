@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.processes import Site
+from tests.support.javascript import node as node_program
 
 ROOT = Path(__file__).parents[2]
 JAVASCRIPT = ROOT / "tests" / "e2e" / "js"
@@ -35,7 +36,7 @@ async def test_the_client_rides_and_sees_itself(one_site: Site, tmp_path: Path, 
         command, cwd = [sys.executable, str(script)], tmp_path
     else:
         script = JAVASCRIPT / "node_modules" / ".readme-client.mjs"  # beside the packages that it imports
-        command, cwd = ["node", str(script)], JAVASCRIPT
+        command, cwd = [node_program(), str(script)], JAVASCRIPT
     script.write_text(snippet(language), "utf-8")
     said = await output_of(*command, node.url, f"reader_{language}", cwd=cwd)
     for step in ("sharing", "watching", "started", "kept", "frame"):
