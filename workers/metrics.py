@@ -2,12 +2,18 @@
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+TRACK_DELETED = "track_deleted"
+"""Why a fix is dropped: its rider deleted the track before it was stored."""
+
 
 class WorkerMetrics:
     """The metrics of one worker process."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.fixes_stored = Counter("throttlecove_fixes_stored", "Fixes that are new in Postgres.", registry=registry)
+        self.fixes_dropped = Counter(
+            "throttlecove_fixes_dropped", "Fixes that nobody wants any more.", ["reason"], registry=registry
+        )
         self.entry_bytes = Counter(
             "throttlecove_track_entry_bytes", "Bytes of track stream entries that were stored.", registry=registry
         )

@@ -51,6 +51,11 @@ class Track:
     state: TrackState
     statistics: TrackStatistics | None
 
+    @property
+    def began_at(self) -> datetime:
+        """When the phone says that it began, or when the server first heard of it."""
+        return self.started_at or self.first_heard_at
+
 
 COLUMNS = (
     tracks.c.id,
@@ -108,5 +113,10 @@ async def find(connection: AsyncConnection, user_id: UUID, track_id: UUID) -> Tr
     query = select(*COLUMNS).where(tracks.c.id == track_id, tracks.c.user_id == user_id, tracks.c.deleted_at.is_(None))
     row = (await connection.execute(query)).one_or_none()
     if row is None:
-        raise NotFound("there is no such track of yours", field="track_id")
+        raise no_such_track()
     return track_of(row)
+
+
+def no_such_track() -> NotFound:
+    """The one answer for a track that never was, was deleted, or is another rider's."""
+    return NotFound("there is no such track of yours", field="track_id")

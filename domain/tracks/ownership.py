@@ -26,7 +26,7 @@ class TrackOwners(Protocol):
     """What Postgres knows of a track."""
 
     async def owner_of(self, track_id: UUID) -> tuple[UUID, int] | None:
-        """The rider and the month of a stored track, or None. Raises Unavailable."""
+        """The rider and the month of a stored track, or None. Raises Gone for a deleted one, and Unavailable."""
         ...
 
 
@@ -42,7 +42,8 @@ class Ownership:
         self._owners = owners
 
     async def claim(self, track_id: UUID, user_id: UUID, now_ms: int) -> Claim:
-        """Make the track this rider's, unless it is somebody's. Raises Conflict, or Unavailable when Redis is gone."""
+        """Make the track this rider's, unless it is somebody's. Raises Conflict, Gone for a track
+        that was deleted, or Unavailable when Redis is gone."""
         stored = await self._stored(track_id)
         wanted = stored or Claim(user_id, month_of(now_ms))
         winner = _decode(await self._log.claim_track(track_id, _encode(wanted)))
@@ -51,7 +52,8 @@ class Ownership:
         return winner
 
     async def find(self, track_id: UUID, user_id: UUID) -> Claim:
-        """The claim on a track that this rider began. Raises NotFound when there is none, or it is somebody else's."""
+        """The claim on a track that this rider began. Raises NotFound when there is none or it is somebody
+        else's, Gone when it was deleted."""
         raw = await self._log.read_claim(track_id)
         if raw is not None:
             claim: Claim | None = _decode(raw)

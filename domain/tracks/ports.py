@@ -22,3 +22,7 @@ class TrackLog(Protocol):
     async def read_claim(self, track_id: UUID) -> bytes | None:
         """The claim on this id, if there is one. Raises Unavailable."""
         ...
+
+    async def forget_claim(self, track_id: UUID) -> None:
+        """Take the claim on this id away, once Postgres knows whose it is for ever. Raises Unavailable."""
+        ...

@@ -6,7 +6,7 @@ does, gives the connection back. The flags are those of `geo.filters`, provision
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -15,6 +15,7 @@ from uuid import UUID
 import numpy as np
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from domain.db.driver import reading
 from domain.db.engine import unavailable_when_down
 from domain.tracks import library
 from domain.tracks.decimals import shortest
@@ -85,7 +86,7 @@ class TrackReader:
         return Mask() if zones is Zones.SHOW else await self._zones.mask_of(track.user_id)
 
     @asynccontextmanager
-    async def points(self, track: Track, zones: Zones) -> AsyncIterator[AsyncIterator[list[Point]]]:
+    async def points(self, track: Track, zones: Zones) -> AsyncIterator[AsyncGenerator[list[Point]]]:
         """All points in (timestamp, seq) order, flagged ones too, in chunks; with `hide` a chunk may be short.
 
         `async with reader.points(…) as chunks: async for chunk in chunks: …`, all in one task. The track is read as it
@@ -93,31 +94,24 @@ class TrackReader:
         when it takes longer than `STREAM_SECONDS`.
         """
         mask = await self.mask(track, zones)
-        async with unavailable_when_down(), asyncio.timeout(STREAM_SECONDS), self._streams, self._driver() as driver:
+        async with (
+            unavailable_when_down(),
+            asyncio.timeout(STREAM_SECONDS),
+            self._streams,
+            reading(self._engine) as driver,
+        ):
             cursor = await driver.cursor(_POINTS, track.month, track.id, timeout=_FETCH_SECONDS)
             yield _chunks(cursor, mask)
 
-    @asynccontextmanager
-    async def _driver(self) -> AsyncIterator[Any]:
-        """A connection as asyncpg has it, in a transaction that sees one moment; given up after any failure."""
-        async with self._engine.connect() as connection:
-            driver: Any = (await connection.get_raw_connection()).driver_connection
-            try:
-                async with driver.transaction(isolation="repeatable_read", readonly=True):
-                    yield driver
-            except BaseException:
-                await connection.invalidate()  # whatever it was doing, nobody waits for it
-                raise
 
-
-async def _chunks(cursor: Any, mask: Mask) -> AsyncIterator[list[Point]]:
+async def _chunks(cursor: Any, mask: Mask) -> AsyncGenerator[list[Point]]:
     hidden_before = False
     while rows := await cursor.fetch(CHUNK_POINTS, timeout=_FETCH_SECONDS):
         points, hidden_before = masked(rows, mask, hidden_before=hidden_before)
         yield points
 
 
-def masked(rows: list[Any], mask: Mask, *, hidden_before: bool = False) -> tuple[list[Point], bool]:
+def masked(rows: Sequence[Any], mask: Mask, *, hidden_before: bool = False) -> tuple[list[Point], bool]:
     """The points of rows that are shown, and whether the last of the rows was hidden.
 
     Rows have the columns of `Point` but the last, with reals as they are stored. `hidden_before`: so was the row before

@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.db.engine import unavailable_when_down
 from domain.db.tables import track_points, tracks
+from domain.kit.errors import Gone
 
 
 class TrackStore:
@@ -16,10 +17,15 @@ class TrackStore:
         self._engine = engine
 
     async def owner_of(self, track_id: UUID) -> tuple[UUID, int] | None:
-        """The rider and the month (year * 100 + month) of a stored track, or None. Raises Unavailable."""
-        query = select(tracks.c.user_id, tracks.c.month).where(tracks.c.id == track_id)
+        """The rider and the month (year * 100 + month) of a stored track, or None.
+
+        Raises Gone for a track that its rider deleted, and Unavailable.
+        """
+        query = select(tracks.c.user_id, tracks.c.month, tracks.c.deleted_at).where(tracks.c.id == track_id)
         async with unavailable_when_down(), self._engine.connect() as connection:
             row = (await connection.execute(query)).one_or_none()
+        if row is not None and row.deleted_at is not None:
+            raise Gone("this track was deleted; make a new track_id", field="track_id")
         return None if row is None else (row.user_id, row.month)
 
     async def newest_fix_ms(self, track_id: UUID) -> int | None:

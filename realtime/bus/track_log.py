@@ -66,6 +66,9 @@ class RedisTrackLog:
         claim = await self._link.call("GET", f"{CLAIM_PREFIX}{track_id}")
         return None if claim is None else bytes(claim)
 
+    async def forget_claim(self, track_id: UUID) -> None:
+        await self._link.call("DEL", f"{CLAIM_PREFIX}{track_id}")
+
     async def _durably(self, command: Command) -> Any:
         """The answer, once as many replicas as are wanted have it. Raises Unavailable."""
         if not self._replicas:

@@ -12,7 +12,7 @@ import structlog
 
 from domain.kit.clock import Clock
 from domain.kit.tasks import TaskOwner
-from workers.metrics import WorkerMetrics
+from workers.metrics import TRACK_DELETED, WorkerMetrics
 from workers.pauses import Backoff, pause
 from workers.tracks.bisect import store_all
 from workers.tracks.claims import ClaimExpiry
@@ -126,6 +126,7 @@ class TrackWriter:
         await self._settled(batch.gathered.ids, letters, stop)
         await self._claims.extend(written.track_ids)
         self._metrics.fixes_stored.inc(written.fixes)
+        self._metrics.fixes_dropped.labels(TRACK_DELETED).inc(written.dropped)
         self._metrics.entry_bytes.inc(batch.gathered.bytes)
         self._metrics.batch_seconds.observe(self._clock.monotonic() - batch.gathered.began)
         for letter in letters:

@@ -52,10 +52,17 @@ class Written:
     letters: list[DeadLetter]
     track_ids: list[UUID]
     """Tracks that Postgres has now, of the riders who own them."""
+    dropped: int = 0
+    """Fixes of tracks that their riders deleted: not stored, and not kept anywhere else."""
 
     def __add__(self, other: "Written") -> "Written":
         """Both, one after the other."""
-        return Written(self.fixes + other.fixes, self.letters + other.letters, self.track_ids + other.track_ids)
+        return Written(
+            self.fixes + other.fixes,
+            self.letters + other.letters,
+            self.track_ids + other.track_ids,
+            self.dropped + other.dropped,
+        )
 
 
 class PointStore:
@@ -92,13 +99,25 @@ async def _write(connection: Any, prepared: Prepared, known_months: set[int], *,
         if not months <= known_months:
             raise MissingPartition(months - known_months)
         own = [held[part.track_id]["user_id"] == part.user_id for part in prepared.parts]
-        added = await _add_points(connection, prepared, held, np.array(own, dtype=np.bool_), straight=straight)
-        parts = [part for part, is_own in zip(prepared.parts, own, strict=True) if is_own]
+        wanted = [
+            is_own and not held[part.track_id]["is_deleted"] for part, is_own in zip(prepared.parts, own, strict=True)
+        ]
+        added = await _add_points(connection, prepared, held, np.array(wanted, dtype=np.bool_), straight=straight)
+        parts = [part for part, is_wanted in zip(prepared.parts, wanted, strict=True) if is_wanted]
         await _note_on_tracks(connection, parts, added)
     letters = [] if all(own) else _letters_of_others(prepared.items, held)
     return Written(
-        sum(count for count, _ in added.values()), prepared.letters + letters, [part.track_id for part in parts]
+        sum(count for count, _ in added.values()),
+        prepared.letters + letters,
+        [part.track_id for part in parts],
+        0 if all(wanted) else _fixes_of_deleted(prepared.fixes, own, wanted),
     )
+
+
+def _fixes_of_deleted(fixes: FixColumns, own: Sequence[bool], wanted: Sequence[bool]) -> int:
+    """How many of the fixes are of tracks that the rider who sent them has deleted."""
+    dropped = np.array(own, dtype=np.bool_) & ~np.array(wanted, dtype=np.bool_)
+    return int(np.count_nonzero(dropped[fixes.part]))
 
 
 def _letters_of_others(items: Iterable[Item], held: Mapping[UUID, Mapping[str, Any]]) -> list[DeadLetter]:
@@ -129,10 +148,13 @@ async def _hold_tracks(connection: Any, parts: Sequence[TrackPart]) -> dict[UUID
 
 
 async def _add_points(
-    connection: Any, prepared: Prepared, held: Mapping[UUID, Mapping[str, Any]], own: Mask, *, straight: bool
+    connection: Any, prepared: Prepared, held: Mapping[UUID, Mapping[str, Any]], wanted: Mask, *, straight: bool
 ) -> Added:
-    """Add the fixes that are not there yet. The month of a track is that of its row, whatever the record says."""
-    fixes = prepared.fixes if own.all() else prepared.fixes.take(own[prepared.fixes.part])
+    """Add the fixes that are not there yet. The month of a track is that of its row, whatever the record says.
+
+    `wanted` says for each part whether its fixes may be stored: the track is its rider's, and not deleted.
+    """
+    fixes = prepared.fixes if wanted.all() else prepared.fixes.take(wanted[prepared.fixes.part])
     if not len(fixes):
         return {}
     rows = [held[part.track_id] for part in prepared.parts]

@@ -10,4 +10,4 @@ SET recompute = stored <> $2,
     distance_metres = $5, duration_seconds = $6, moving_seconds = $7, stopped_seconds = $8,
     ascent_metres = $9, descent_metres = $10, max_speed = $11, average_speed = $12,
     stops = $13::text::jsonb, fixes = $14, implausible = $15, standing = $16, repeated = $17
-WHERE id = $1
+WHERE id = $1 AND deleted_at IS NULL
