@@ -10,21 +10,24 @@ FROM python:3.11-slim-bookworm AS environment
 RUN pip install --no-cache-dir uv==0.13.8
 WORKDIR /app
 ENV UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1 UV_PROJECT_ENVIRONMENT=/opt/throttlecove
+# First what the lock file names, which changes rarely; then ourselves.
 COPY pyproject.toml uv.lock README.md ./
 RUN uv sync --locked --no-dev --no-install-project
-
-FROM python:3.11-slim-bookworm
-RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin throttlecove
-WORKDIR /app
-COPY --from=environment /opt/throttlecove /opt/throttlecove
 COPY domain ./domain
 COPY geo ./geo
 COPY realtime ./realtime
 COPY rest ./rest
 COPY server ./server
 COPY workers ./workers
+RUN uv sync --locked --no-dev --no-editable
+
+FROM python:3.11-slim-bookworm
+RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin throttlecove
+WORKDIR /app
+COPY --from=environment /opt/throttlecove /opt/throttlecove
 COPY --from=page /web/dist ./web/dist
-ENV PATH=/opt/throttlecove/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 THROTTLECOVE_LOG_FORMAT=json
+ENV PATH=/opt/throttlecove/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 THROTTLECOVE_LOG_FORMAT=json \
+    THROTTLECOVE_WEB_DIRECTORY=/app/web/dist
 USER throttlecove
 EXPOSE 8000
 # A node answers SIGTERM by sending its riders elsewhere; give it more than its 10 seconds.
