@@ -18,6 +18,7 @@ from domain.kit.errors import Unavailable
 from domain.kit.tasks import TaskOwner
 from realtime.bus.connections import BusOptions, RedisLink, Script
 from realtime.bus.metrics import BusMetrics
+from realtime.bus.redis_clock import RedisClock
 from realtime.bus.rows import ROW_BYTES
 from realtime.bus.subscriber import Subscriber
 from realtime.bus.takeover import WHERE_SECONDS, where_key
@@ -33,7 +34,8 @@ def _heard_on(channel: str) -> str:
     return f"bus:{{{channel}}}"
 
 
-def _kept_in(channel: str) -> str:
+def kept_in(channel: str) -> str:
+    """The hash that keeps the newest row of each rider on a channel, by the rider's number (8 bytes, big-endian)."""
     return f"live:{{{channel}}}"
 
 
@@ -61,6 +63,7 @@ class RedisBus:
     """This node's part of the fan-out. `node_id` is unique to the process and at most 16 ASCII characters."""
 
     def __init__(self, node_id: str, clock: Clock, options: BusOptions, metrics: BusMetrics) -> None:
+        self.redis_clock = RedisClock(clock)
         self._clock = clock
         self._options = options
         self._metrics = metrics
@@ -109,7 +112,7 @@ class RedisBus:
         """
         commands = [
             self._put.call(
-                [_kept_in(channel), _heard_on(channel)], self._header, rows, ROW_BYTES, self._options.keep_seconds
+                [kept_in(channel), _heard_on(channel)], self._header, rows, ROW_BYTES, self._options.keep_seconds
             )
             for channel, rows in batches.items()
         ]
@@ -146,7 +149,7 @@ class RedisBus:
 
     async def snapshot(self, channel: str, oldest_ms: int) -> bytes:
         """The kept rows of a channel that are not older. Raises Unavailable."""
-        rows: bytes = await self._link.call(*self._read.call([_kept_in(channel)], oldest_ms))
+        rows: bytes = await self._link.call(*self._read.call([kept_in(channel)], oldest_ms))
         return rows
 
     async def run(self) -> None:
@@ -164,15 +167,20 @@ class RedisBus:
     async def _beat(self) -> None:
         """Speak to ourselves through Redis, and give up a connection on which we do not hear it."""
         while True:
-            beat = self._header + _BEAT.pack(self._clock.monotonic())
-            try:
-                await self._beat_link.call("SPUBLISH", self._beat_channel, beat)
-            except Unavailable:
-                self._metrics.failures.labels("heartbeat").inc()
+            await self._speak(self._header + _BEAT.pack(self._clock.monotonic()))
             if self._subscriber.restored and self._silence() > self._options.deaf_seconds:
                 _log.warning("bus_deaf", silent_seconds=round(self._silence(), 3))
                 self._subscriber.reset()
             await self._clock.sleep(self._options.heartbeat_seconds)
+
+    async def _speak(self, beat: bytes) -> None:
+        asked_at = self._clock.monotonic()
+        try:
+            time, _ = await self._beat_link.batch([("TIME",), ("SPUBLISH", self._beat_channel, beat)])
+        except Unavailable:
+            self._metrics.failures.labels("heartbeat").inc()
+        else:
+            self.redis_clock.learn(asked_at, *map(int, time))
 
     def _silence(self) -> float:
         """Seconds since this connection was heard on, or began to be."""

@@ -9,6 +9,7 @@ import pytest
 import redis
 
 from realtime.bus.policy_cache import policy_key
+from server.settings import Settings
 from server.stack import PostgresServer
 from tests.e2e.outages import (
     ANSWER_SECONDS,
@@ -23,11 +24,12 @@ from tests.e2e.outages import (
     seen_moving,
     watching,
 )
-from tests.e2e.phones import Account, phone, register
+from tests.e2e.phones import Account, Phone, new_id, now_ms, phone, register
 from tests.e2e.processes import pair_of, site
 from tests.support import eventually
 from tests.support.servers import new_postgres, new_redis, running
 
+REDIS_SECONDS = Settings().redis_timeout_seconds
 ZONE = {"name": "home", "latitude": 47.0, "longitude": 9.0, "radius_metres": 200}
 
 
@@ -67,6 +69,14 @@ async def assert_rest_is_unavailable(account: Account) -> None:
         assert answer.headers["content-type"] == "application/problem+json"
         assert answer.json()["code"] == "unavailable"
         assert answer.json()["retry_after_ms"] > 0
+
+
+async def assert_refused_in_time(device: Phone) -> None:
+    """A track cannot begin without Redis; the phone hears of it after the one timeout."""
+    began = asyncio.get_running_loop().time()
+    refused = await device.ask("track:start", {"track_id": str(new_id()), "started_at": now_ms()})
+    assert refused["error"]["code"] == "unavailable"
+    assert asyncio.get_running_loop().time() - began < REDIS_SECONDS + 1
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -132,6 +142,7 @@ async def test_without_redis_riders_are_seen_on_their_node_and_keep_their_fixes(
             assert answer.json()["audience"] == "nobody"
             assert (await rest(hider, "POST", "/v1/users/zones", ZONE)).status_code == 201
             await says(ground.one, 200, database="healthy", redis="unhealthy", bus="degraded")
+            await assert_refused_in_time(hiding)
             await rider.connect(ground.one.url)
             await seen_moving(near, rider)
         back = rider.newest
@@ -140,6 +151,24 @@ async def test_without_redis_riders_are_seen_on_their_node_and_keep_their_fixes(
         await eventually(lambda: rider.acked_after(back) > 3)
         await rider.finish()
     await assert_kept_once(ground.postgres.url, rider)
+
+
+async def test_a_phone_that_changes_nodes_while_redis_is_paused_is_one_dot_afterwards(ground: Ground) -> None:
+    """Both nodes' takeovers wait in Redis, which carries them out in the order it likes."""
+    async with watching(ground.one) as near, watching(ground.two) as far, riding(ground.two) as rider:
+        await seen_moving(near, rider)
+        await rider.connect(ground.one.url)
+        await eventually(lambda: len(rider.acked) == len(rider.sent))
+        async with outage("pause", ground.redis):
+            for node in (ground.one, ground.two):
+                await rider.connect(node.url)
+                before = len(rider.refused)
+                await eventually(lambda before=before: len(rider.refused) > before)
+        back = rider.newest
+        for watcher in (near, far):
+            await eventually(lambda watcher=watcher: seen(watcher, rider) >= back, timeout=BACK_SECONDS)
+            await seen_moving(watcher, rider)
+        await rider.finish()
 
 
 @pytest.mark.parametrize("fault", FAULTS)

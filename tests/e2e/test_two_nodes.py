@@ -182,6 +182,28 @@ async def test_a_node_that_was_paused_does_not_move_the_dot_back(pair: Pair) -> 
         assert None not in near.places + far.places
 
 
+async def test_a_node_that_was_paused_does_not_take_the_dot_back(pair: Pair) -> None:
+    """It reads, when it goes on, that a track was started again by a connection that its phone has given up since."""
+    async with riding(pair) as ride:
+        async with phone(ride.account) as hanging, phone(await register(pair.two.url)) as newcomer:
+            ride.one.pause()
+            begun = await hanging.tell("track:start", {"track_id": ride.track, "started_at": now_ms()})
+            stale = {"track_id": ride.track, "fix": fix(1, *north(9), timestamp=ride.began_ms + 5_000)}
+            shown = await hanging.tell("location:update", stale)
+            async with phone(ride.account, ride.two.url) as elsewhere:
+                await ride.move(elsewhere, 2, north(2))
+                await eventually(lambda: ride.watchers[1].sees(ride.account.rider) == north(2))
+                ride.one.resume()
+                assert "rider" in await begun
+                assert await shown == {}
+                await ride.move(elsewhere, 3, north(3))
+                await ride.shown_at(north(3))
+                await newcomer.ask("map:watch", around(*HERE))
+                assert newcomer.sees(ride.account.rider) == north(3)
+        for watcher in ride.watchers:
+            assert north(9) not in watcher.places
+
+
 async def test_a_late_fix_is_kept_and_does_not_move_the_dot(pair: Pair) -> None:
     pair.site.worker()
     async with riding(pair) as ride:

@@ -2,10 +2,11 @@
 
 A dot is on the channels that the rider's policy allows for its newest position, and on no other. The policy is looked
 up again whenever it changes; a dot whose policy is not known is on no channel. One track at a time moves a dot: the one
-whose phone spoke up last. Another node may take a rider over; then this one keeps still until nothing moves the dot
-there any more, or a phone begins to ride here.
+whose phone spoke up last, by its newest connection. Another node may take a rider over; then this one keeps still until
+nothing moves the dot there any more, or a phone begins to ride here.
 """
 
+import asyncio
 import math
 from collections.abc import Iterator
 from uuid import UUID
@@ -17,7 +18,8 @@ from domain.location.rules import Place, channels_of
 from domain.sharing.rules import SharingPolicy
 from geo import cells
 from geo.fix import Fix
-from realtime.bus.takeover import Taken, Takeover
+from realtime.bus.redis_clock import RedisClock
+from realtime.bus.takeover import Meant, Taken, Takeover
 from realtime.hub.hub import Hub
 from realtime.hub.records import UNKNOWN, LiveRecord, Tombstone
 from realtime.hub.topics import is_region
@@ -47,6 +49,8 @@ class Dot:
         self.place: Place | None = None
         self.mover: UUID | None = None
         """The track that moves the dot."""
+        self.meant = Meant(0, 0)
+        """Since when the driver is connected, and when it spoke up."""
         self.driver: object | None = None
         """Who drives it: the socket's own state. None when that socket has gone or its track has ended."""
         self.asked_at = -math.inf
@@ -57,12 +61,22 @@ class Dot:
 class Dots:
     """All dots of this node, by rider number."""
 
-    def __init__(self, hub: Hub, takeover: Takeover, policies: Policies, clock: Clock, *, life_seconds: float) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        takeover: Takeover,
+        policies: Policies,
+        clock: Clock,
+        redis_clock: RedisClock,
+        *,
+        life_seconds: float,
+    ) -> None:
         """`life_seconds`: how long a position is shown without news."""
         self._hub = hub
         self._takeover = takeover
         self._policies = policies
         self._clock = clock
+        self._redis_clock = redis_clock
         self._life_ms = round(life_seconds * 1000)
         self._dots: dict[int, Dot] = {}
 
@@ -95,24 +109,34 @@ class Dots:
         if dot.sockets <= 0 and not (dot.channels and dot.policy and dot.policy.expires_at_ms):
             self._forget(dot)
 
-    async def take(self, dot: Dot, mover: UUID, driver: object) -> None:
-        """Make this node the one that shows the rider, moved by this track, under a policy that is known."""
-        dot.policy = await self._policies.find(dot.user_id)
-        try:
-            taken = await self._takeover.take(dot.rider, str(mover))
-        except Unavailable:
-            dot.generation, dot.version = max(dot.generation + 1, self._clock.epoch_ms()), 0
-            dot.superseded, dot.provisional = False, True
-        else:
+    def now_ms(self) -> int:
+        """What time it is where takeovers are put in order."""
+        return self._redis_clock.now_ms()
+
+    async def take(self, dot: Dot, mover: UUID, driver: object, *, connected_ms: int) -> None:
+        """Make this node the one that shows the rider, moved by this track, under a policy that is known.
+
+        `connected_ms`: since when the driver is connected, by `now_ms`. Where a later takeover was first, in Redis or
+        by another socket here, that one stays.
+        """
+        meant = Meant(connected_ms, self.now_ms())
+        # Side by side: while Redis is silent each of them waits for it.
+        (taken, provisional), _ = await asyncio.gather(self._take_over(dot, mover, meant), self._look_up_policy(dot))
+        if taken is not None:
             self._adopt(dot, taken)
-        dot.mover, dot.driver = mover, driver
+            dot.provisional = provisional
+        elif dot.driver in (None, driver):
+            _keep_still(dot)
+        else:
+            return
+        dot.mover, dot.driver, dot.meant = mover, driver, meant
         self.refresh(dot)
 
     async def retake(self, dot: Dot) -> None:
         """Make sure that the dot is still this node's, then show it under the policy as it is now."""
         await self._ask_for(dot)
         if not dot.superseded:
-            dot.policy = await self._policies.find(dot.user_id)
+            await self._look_up_policy(dot)
             self.refresh(dot)
 
     def show(self, dot: Dot, fix: Fix) -> None:
@@ -142,6 +166,8 @@ class Dots:
     async def end(self, dot: Dot) -> None:
         """Take the dot off the map: its track has ended. Another phone of the rider may move it from now on."""
         dot.mover = dot.driver = dot.fix = dot.place = None
+        dot.meant = Meant(dot.meant.connected_ms, self.now_ms())
+        self.refresh(dot)  # here at once, whether Redis answers or not
         await self._ask_for(dot)
         self.refresh(dot)
 
@@ -150,7 +176,7 @@ class Dots:
 
         With a `mover`, only when that track moves the dot.
         """
-        taken = await (self._takeover.take_from(rider, str(mover)) if mover else self._takeover.take(rider))
+        taken = await self._takeover.take_off(rider, _name(mover), self.now_ms() if mover else 0)
         if taken is None:
             return
         removal = Tombstone(rider, taken.generation, 1, self._clock.epoch_ms())
@@ -161,8 +187,7 @@ class Dots:
         """Another node shows the rider now, unless this one has taken it back meanwhile."""
         dot = self._dots.get(rider)
         if dot is not None and dot.generation <= generation:
-            dot.superseded, dot.provisional = True, False
-            dot.channels = dot.left = frozenset()
+            _keep_still(dot)
 
     def review(self, dot: Dot) -> bool:
         """Hide what may not be shown any more; whether the dot has to be taken again."""
@@ -183,10 +208,20 @@ class Dots:
         dot.asked_at = now
         return True
 
+    async def _take_over(self, dot: Dot, mover: UUID, meant: Meant) -> tuple[Taken | None, bool]:
+        """What Redis says, or, without Redis, a generation of our own; whether it is only that."""
+        try:
+            return await self._takeover.take(dot.rider, str(mover), meant), False
+        except Unavailable:
+            return Taken(max(dot.generation + 1, self.now_ms()), frozenset()), True
+
+    async def _look_up_policy(self, dot: Dot) -> None:
+        dot.policy = await self._policies.find(dot.user_id)
+
     async def _ask_for(self, dot: Dot) -> None:
         """Raise the generation, unless the dot is another node's by now."""
         try:
-            taken = await self._takeover.retake(dot.rider, dot.generation, _name(dot.mover))
+            taken = await self._takeover.retake(dot.rider, dot.generation, _name(dot.mover), dot.meant)
         except Unavailable:
             dot.provisional = not dot.superseded
         else:
@@ -219,6 +254,12 @@ class Dots:
         removal = Tombstone(dot.rider, dot.generation, dot.version, now_ms)
         for channel in channels:
             self._hub.remove(channel, removal)
+
+
+def _keep_still(dot: Dot) -> None:
+    """Another node shows the rider."""
+    dot.superseded, dot.provisional = True, False
+    dot.channels = dot.left = frozenset()
 
 
 def _record(dot: Dot, fix: Fix, cell: int) -> LiveRecord:

@@ -46,7 +46,9 @@ TRACKS_AT_HAND = 20
 class Riding:
     """What one socket has open: its tracks, and the dot that they move."""
 
-    def __init__(self) -> None:
+    def __init__(self, connected_ms: int) -> None:
+        """`connected_ms`: since when, by `Dots.now_ms`."""
+        self.connected_ms = connected_ms
         self.tracks: dict[UUID, OpenTrack] = {}
         self.dot: Dot | None = None
         self.shown: UUID | None = None
@@ -79,7 +81,7 @@ class TrackHandlers:
 
     def on_connect(self, client: Client) -> None:
         """A socket that may begin to ride."""
-        client.attach(Riding())
+        client.attach(Riding(self._dots.now_ms()))
 
     def on_disconnect(self, client: Client) -> None:
         """The socket has gone; its dot stays until its age ends it."""
@@ -97,7 +99,7 @@ class TrackHandlers:
         identity = client.identity
         claim = await self._ownership.claim(payload.track_id, identity.user_id, now_ms)
         track = self._tracks.adopt(payload.track_id, claim)
-        await self._show(client, track)
+        dot = self._arrive(client, track)
         started = Started(
             track.track_id,
             identity.user_id,
@@ -108,7 +110,9 @@ class TrackHandlers:
             payload.ride_id,
         )
         answer = TrackStarted(rider=identity.rider, send_interval_ms=self._rates.of(client))
-        return self._recorder.record(started, answer)
+        kept = self._recorder.record(started, answer)
+        await self._take(client, dot, track)
+        return kept
 
     @handles(LOCATION_UPDATE)
     def update(self, client: Client, payload: LocationUpdate) -> "asyncio.Future[None] | Coroutine[Any, Any, Any]":
@@ -117,16 +121,23 @@ class TrackHandlers:
         track = riding.tracks.get(payload.track_id)
         if track is None or self._should_show(riding, track):
             return self._open_and_update(client, payload)
-        return self._accept(client, riding, track, payload.fix)
+        kept, moves_the_dot = self._keep(client, track, payload.fix)
+        if moves_the_dot:
+            self._move(riding, track, payload.fix)
+        return kept
 
     async def _open_and_update(self, client: Client, payload: LocationUpdate) -> "asyncio.Future[None]":
+        """As `update`. The fix is on its way to the disk while the dot is asked for: either may wait for Redis."""
         riding = client.require(Riding)
         track = await self._find(client, payload.track_id)
+        kept, moves_the_dot = self._keep(client, track, payload.fix)
         if self._is_undriven(riding) and not track.stopped:
-            await self._show(client, track)
+            await self._take(client, self._arrive(client, track), track)
         elif riding.dot is not None and riding.dot.superseded:
             await self._dots.retake(riding.dot)
-        return self._accept(client, riding, track, payload.fix)
+        if moves_the_dot:
+            self._move(riding, track, payload.fix)
+        return kept
 
     def _should_show(self, riding: Riding, track: OpenTrack) -> bool:
         """Whether there is more to do than to move the dot: it has to be taken, or asked for."""
@@ -139,7 +150,8 @@ class TrackHandlers:
         """Whether this socket has not taken the dot yet, or nobody here moves it any more."""
         return riding.dot is None or riding.shown is None or riding.dot.driver is None
 
-    def _accept(self, client: Client, riding: Riding, track: OpenTrack, fix: Fix) -> "asyncio.Future[None]":
+    def _keep(self, client: Client, track: OpenTrack, fix: Fix) -> "tuple[asyncio.Future[None], bool]":
+        """Judge and record a fix: the future of its ack, and whether it moves the dot. Raises Invalid."""
         now_ms = self._clock.epoch_ms()
         fault = fault_of(fix, now_ms)
         if fault is not None:
@@ -151,9 +163,11 @@ class TrackHandlers:
         kept = self._recorder.record_rows(
             Fixes(track.track_id, client.identity.user_id, track.month, now_ms, rows), None
         )
-        if judged.moves_the_dot and riding.dot is not None and riding.drives(track):
+        return kept, judged.moves_the_dot
+
+    def _move(self, riding: Riding, track: OpenTrack, fix: Fix) -> None:
+        if riding.dot is not None and riding.drives(track):
             self._dots.show(riding.dot, fix)
-        return kept
 
     @handles(LOCATION_BATCH)
     async def batch(self, client: Client, payload: LocationBatch) -> "asyncio.Future[BatchAccepted]":
@@ -185,11 +199,12 @@ class TrackHandlers:
             if not first <= last <= payload.last_seq:
                 raise Invalid("each range is [first, last], in order, up to last_seq", field="lost")
         track = await self._find(client, payload.track_id)
-        track.stopped = True
-        await self._end_dot(client.require(Riding), client.identity.rider, track)
         now_ms = self._clock.epoch_ms()
         stopped = Stopped(track.track_id, client.identity.user_id, track.month, now_ms, payload.last_seq, payload.lost)
-        return self._recorder.record(stopped, None)
+        kept = self._recorder.record(stopped, None)
+        track.stopped = True
+        await self._end_dot(client.require(Riding), client.identity.rider, track)
+        return kept
 
     async def _end_dot(self, riding: Riding, rider: int, track: OpenTrack) -> None:
         """Take the dot off the map if this track moves it, here or on the node where the phone was before."""
@@ -210,13 +225,18 @@ class TrackHandlers:
         riding.remember(track)
         return track
 
-    async def _show(self, client: Client, track: OpenTrack) -> None:
+    def _arrive(self, client: Client, track: OpenTrack) -> Dot:
+        """The dot that this socket may move from now on."""
         riding = client.require(Riding)
         riding.remember(track)
         if riding.dot is None:
             riding.dot = self._dots.arrive(client.identity.rider, client.identity.user_id)
             self._rates.follow(client, riding.dot)
-        await self._dots.take(riding.dot, track.track_id, riding)
+        return riding.dot
+
+    async def _take(self, client: Client, dot: Dot, track: OpenTrack) -> None:
+        riding = client.require(Riding)
+        await self._dots.take(dot, track.track_id, riding, connected_ms=riding.connected_ms)
         riding.shown = track.track_id
 
     def _note_rejected(self, client: Client, track: OpenTrack, numbers: Sequence[tuple[int, str]], now_ms: int) -> None:

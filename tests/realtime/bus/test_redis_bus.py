@@ -1,52 +1,18 @@
 """Publishing, keeping and settling rows: what the bus answers is what happened."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from prometheus_client import CollectorRegistry
 
-from domain.kit.clock import SystemClock
 from domain.kit.errors import Unavailable
-from realtime.bus.connections import BusOptions
-from realtime.bus.metrics import BusMetrics
-from realtime.bus.redis_bus import RedisBus, Where
-from realtime.bus.takeover import Takeover
 from realtime.hub.records import Item, LiveRecord, Tombstone, outranks, pack, unpack
 from server.stack import RedisServer
+from tests.realtime.bus.ears import Ear, ears
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("faultless")
-
-
-class Ear:
-    """A node's bus, and what it heard."""
-
-    def __init__(self, url: str, name: str) -> None:
-        options = BusOptions(url, timeout_seconds=0.5, heartbeat_seconds=0.1, reconnect_seconds=0.02)
-        self.bus = RedisBus(name, SystemClock(), options, BusMetrics(CollectorRegistry()))
-        self.heard: list[tuple[str, bytes]] = []
-        self.restored = 0
-        self.bus.attach(lambda channel, rows: self.heard.append((channel, rows)), self._restored)
-
-    def _restored(self) -> None:
-        self.restored += 1
-
-
-@asynccontextmanager
-async def ears(url: str, *names: str) -> AsyncIterator[list[Ear]]:
-    made = [Ear(url, name) for name in names]
-    tasks = [asyncio.create_task(ear.bus.run()) for ear in made]
-    try:
-        await eventually(lambda: all(ear.bus.connected and ear.bus.heard_seconds_ago() < 1 for ear in made))
-        yield made
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def position(version: int, *, rider: int = 1, generation: int = 1, at: int = 1_000) -> LiveRecord:
@@ -152,47 +118,3 @@ async def test_subscribing_without_redis_is_refused_at_once_and_made_good_later(
         await asyncio.to_thread(own_redis.start)
         await eventually(lambda: two.restored == 2 and one.restored == 2)
         assert (await one.bus.publish({"ride:1": rows(position(1))}))["ride:1"].receivers == 1
-
-
-async def test_a_takeover_rises_and_says_where_the_dot_was(own_redis: RedisServer) -> None:
-    takeover = Takeover(BusOptions(own_redis.url))
-    async with ears(own_redis.url, "one", "two") as (one, two):
-        taken = [await takeover.take(1) for _ in range(3)]
-        generations = [each.generation for each in taken]
-        assert generations == sorted(set(generations))
-        assert abs(generations[0] - SystemClock().epoch_ms()) < 60_000
-        place = Where(1, generations[-1], frozenset({"region:x", "rider:1"}))
-        assert await one.bus.settle([place]) == set()
-        assert await two.bus.settle([Where(1, generations[0], frozenset())]) == {1}
-        assert (await takeover.take(1)).left == {"region:x", "rider:1"}
-        assert await one.bus.settle([place]) == {1}
-    await takeover.aclose()
-
-
-async def test_a_takeover_whose_answer_was_lost_is_no_other_nodes(own_redis: RedisServer) -> None:
-    takeover = Takeover(BusOptions(own_redis.url, timeout_seconds=0.2), "one")
-    async with ears(own_redis.url, "one", "two") as (one, two):
-        known = await takeover.take(1, "a track")
-        own_redis.pause()
-        with pytest.raises(Unavailable):
-            await takeover.retake(1, known.generation, "a track")
-        own_redis.resume()  # what was given up is carried out now
-        place = Where(1, known.generation, frozenset({"region:x"}))
-
-        async def raised() -> bool:
-            return await two.bus.settle([place]) == {1}
-
-        await eventually(raised)
-        assert await one.bus.settle([place]) == set()
-        again = await takeover.retake(1, known.generation, "a track")
-        assert again is not None
-        assert again.generation > known.generation + 1
-    await takeover.aclose()
-
-
-async def test_many_nodes_that_take_a_rider_at_once_get_different_generations(own_redis: RedisServer) -> None:
-    takeovers = [Takeover(BusOptions(own_redis.url)) for _ in range(10)]
-    taken = await asyncio.gather(*(takeover.take(1) for takeover in takeovers for _ in range(5)))
-    assert len({each.generation for each in taken}) == 50
-    for takeover in takeovers:
-        await takeover.aclose()
