@@ -3,9 +3,10 @@
 import { button, element } from "./dom.ts";
 import * as format from "./format.ts";
 import type { Library } from "./library.ts";
+import type { ImportedTrack } from "./types.ts";
 
 /** Larger files are refused by the server anyway; this says so before they are sent. */
-const MOST_BYTES = 50_000_000;
+const MOST_BYTES = 64 * 2 ** 20;
 
 export class Importer {
   readonly root: HTMLElement;
@@ -63,8 +64,9 @@ export class Importer {
     try {
       if (file.size > MOST_BYTES) throw new Error(`has ${format.bytes(file.size)}; ${format.bytes(MOST_BYTES)} is the most`);
       words.textContent = `${file.name} (${format.bytes(file.size)}): importing…`;
-      const { points } = await this.#library.import(file);
-      words.textContent = `${file.name}: imported, ${points.toLocaleString()} points`;
+      const { tracks } = await this.#library.import(file);
+      for (const track of tracks) if (track.track_id !== null) await this.#library.arrival(track.track_id);
+      words.textContent = `${file.name}: ${outcome(tracks)}`;
       this.#imported();
     } catch (error) {
       words.textContent = `${file.name}: ${error instanceof Error ? error.message : "could not be imported"}`;
@@ -72,4 +74,13 @@ export class Importer {
     }
     progress.remove();
   }
+}
+
+function outcome(tracks: readonly ImportedTrack[]): string {
+  const sum = (of: (track: ImportedTrack) => number): number => tracks.reduce((total, track) => total + of(track), 0);
+  const recorded = tracks.filter((track) => track.track_id !== null).length;
+  const left = sum((track) => track.points - track.fixes);
+  const rides = recorded === 1 ? "one ride" : `${recorded} rides`;
+  const skipped = left === 0 ? "" : `; ${left.toLocaleString()} points without a usable time or place were left out`;
+  return `${rides} with ${sum((track) => track.fixes).toLocaleString()} points${skipped}`;
 }

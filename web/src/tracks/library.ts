@@ -6,6 +6,8 @@ import type { ExportFormat, Imported, Line, Profile, Track, TrackPage, TrackStat
 const PAGE_TRACKS = 20;
 /** The line is simplified for this zoom: a track fills a window at about 12, and may be looked at closer. */
 const LINE_ZOOM = 15;
+const ARRIVAL_LOOKS = 20;
+const ARRIVAL_PAUSE_MS = 500;
 
 export class Library {
   readonly #api: Api;
@@ -51,6 +53,15 @@ export class Library {
   import(file: File): Promise<Imported> {
     const headers = { "content-type": "application/gpx+xml" };
     return this.#api.json("/v1/tracks/import", { method: "POST", headers, body: file });
+  }
+
+  /** Wait until an imported track is stored; it is kept already, but a moment passes until it can be read. */
+  async arrival(id: string): Promise<void> {
+    for (let look = 0; look < ARRIVAL_LOOKS; look++) {
+      const answer = await this.#api.fetch(`/v1/tracks/${id}`);
+      if (answer.ok) return;
+      await new Promise((passed) => setTimeout(passed, ARRIVAL_PAUSE_MS));
+    }
   }
 
   async #blob(path: string): Promise<Blob> {

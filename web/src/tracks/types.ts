@@ -54,9 +54,18 @@ export interface Line {
   parts: [longitude: number, latitude: number][][];
 }
 
-export interface Imported {
-  track_id: string;
+/** What became of one track of a file: how many of its points are recorded, and which are not. */
+export interface ImportedTrack {
+  /** Null when nothing in it can be recorded. */
+  track_id: string | null;
+  name: string | null;
   points: number;
+  fixes: number;
+  without_time: number;
+}
+
+export interface Imported {
+  tracks: ImportedTrack[];
 }
 
 export type ExportFormat = "gpx" | "geojson";
