@@ -4,7 +4,7 @@ A plain ASGI middleware. It sets `state["trace_id"]`, and sends the headers that
 """
 
 import time
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 
 import structlog
 from prometheus_client import CollectorRegistry, Histogram
@@ -41,12 +41,15 @@ class RestMetrics:
 
 
 class Envelope:
-    """Middleware around the routes; `body_bytes` is the largest body that is read."""
+    """Middleware around the routes; `body_bytes` is the largest body that is read, unless `larger` names the path."""
 
-    def __init__(self, app: ASGIApp, *, metrics: RestMetrics, body_bytes: int) -> None:
+    def __init__(
+        self, app: ASGIApp, *, metrics: RestMetrics, body_bytes: int, larger: Mapping[str, int] | None = None
+    ) -> None:
         self._app = app
         self._metrics = metrics
         self._body_bytes = body_bytes
+        self._larger = larger or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -66,18 +69,19 @@ class Envelope:
                 await answer(scope["path"], trace_id, problem)(scope, receive, answering.send)
 
     def _limited(self, scope: Scope, receive: Receive) -> Receive:
+        limit = self._larger.get(scope["path"], self._body_bytes)
         announced = Headers(scope=scope).get("content-length", "")
         taken = int(announced) if announced.isdecimal() else 0
-        too_large = HTTPException(413, f"the body may have at most {self._body_bytes} bytes")
+        too_large = HTTPException(413, f"the body may have at most {limit} bytes")
         received = 0
 
         async def limited() -> Message:
             nonlocal received
-            if taken > self._body_bytes:
+            if taken > limit:
                 raise too_large
             message = await receive()
             received += len(message.get("body", b""))
-            if received > self._body_bytes:
+            if received > limit:
                 raise too_large
             return message
 

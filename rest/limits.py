@@ -30,21 +30,23 @@ _LEAVE_REDIS_ALONE_SECONDS = 5.0
 
 
 class Tier(StrEnum):
-    """Who is counted: sign-ins of an account, everybody at an address, or a signed-in user."""
+    """What is counted: sign-ins of an account, everybody at an address, a signed-in user, or a user's uploads."""
 
     AUTH = "auth"
     PUBLIC = "public"
     SIGNED_IN = "signed_in"
+    UPLOADS = "uploads"
 
 
 @dataclass(frozen=True)
 class LimitOptions:
-    """Requests per window of each tier; `auth` is counted per minute, the others per `window_seconds`."""
+    """Requests per window of each tier; the window is `window_seconds` where the name says no other."""
 
     auth_per_minute: int = 5
     public_per_window: int = 100
     signed_in_per_window: int = 1000
     window_seconds: int = 900
+    uploads_per_hour: int = 10
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,7 @@ class RateLimits:
             Tier.AUTH: RateLimitItemPerSecond(options.auth_per_minute, 60, namespace="auth"),
             Tier.PUBLIC: RateLimitItemPerSecond(options.public_per_window, options.window_seconds, "public"),
             Tier.SIGNED_IN: RateLimitItemPerSecond(options.signed_in_per_window, options.window_seconds, "signed_in"),
+            Tier.UPLOADS: RateLimitItemPerSecond(options.uploads_per_hour, 3600, namespace="uploads"),
         }
         self._pool: ConnectionPool = ConnectionPool.from_url(
             redis_url,

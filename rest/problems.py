@@ -36,6 +36,7 @@ PROBLEM_SCHEMA: dict[str, Any] = {
         "instance": {"type": "string", "description": "The path that was asked for."},
         "code": {"type": "string", "enum": [code.value for code in Code]},
         "field": {"type": "string", "description": "The field at fault, where there is one."},
+        "reason": {"type": "string", "description": "Tells refusals of one code apart, where a program may need it."},
         "errors": {
             "type": "array",
             "description": "Every field at fault, where there are several checks.",
@@ -83,6 +84,8 @@ def answer(
     sent = dict(headers or {})
     if problem.field is not None:
         body["field"] = problem.field
+    if problem.reason is not None:
+        body["reason"] = problem.reason
     if errors:
         body["errors"] = errors
     if problem.retry_after_ms is not None:

@@ -60,16 +60,25 @@ ERRORS: dict[Code, ErrorRow] = {
 class Problem(Exception):
     """A refusal with a code, a sentence a developer can act on, and, where there is one, the field at fault.
 
-    `retry_after_ms` is set where waiting helps. The message never holds a token, a position or a body.
+    `retry_after_ms` is set where waiting helps, `reason` where a program must tell refusals of one code apart. The
+    message never holds a token, a position or a body.
     """
 
     code: ClassVar[Code] = Code.INTERNAL
 
-    def __init__(self, message: str, *, field: str | None = None, retry_after_ms: int | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        field: str | None = None,
+        retry_after_ms: int | None = None,
+        reason: str | None = None,
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.field = field
         self.retry_after_ms = retry_after_ms
+        self.reason = reason
 
     @property
     def row(self) -> ErrorRow:

@@ -28,6 +28,12 @@ class TrackStore:
             raise Gone("this track was deleted; make a new track_id", field="track_id")
         return None if row is None else (row.user_id, row.month)
 
+    async def is_deleted(self, track_id: UUID) -> bool:
+        """Whether a track of this id was deleted: then the id is used up. Raises Unavailable."""
+        query = select(tracks.c.deleted_at.is_not(None)).where(tracks.c.id == track_id)
+        async with unavailable_when_down(), self._engine.connect() as connection:
+            return bool(await connection.scalar(query))
+
     async def newest_fix_ms(self, track_id: UUID) -> int | None:
         """The time, in epoch milliseconds, of the stored fix with the highest seq, or None. Raises Unavailable."""
         query = (

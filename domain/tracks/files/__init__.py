@@ -1,0 +1,1 @@
+"""Tracks as files: written as GPX and GeoJSON, read from GPX."""
