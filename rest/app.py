@@ -11,13 +11,15 @@ from prometheus_client import CollectorRegistry
 from starlette.exceptions import HTTPException
 
 from domain.kit.errors import Problem
-from rest import auth, sharing, users, zones
+from rest import auth, sharing, track_files, users, zones
 from rest.envelope import Envelope, RestMetrics
 from rest.problems import PROBLEM_SCHEMA, on_http_exception, on_invalid_request, on_problem
 from rest.services import RestServices
 
 BODY_BYTES = 1024 * 1024
-"""The largest body that is read."""
+"""The largest body that is read, but for files."""
+IMPORT_BYTES = 64 * 1024 * 1024
+"""The largest GPX file."""
 
 
 class RestApp(FastAPI):
@@ -32,7 +34,12 @@ class RestApp(FastAPI):
 
 
 def create_rest(
-    services: RestServices, registry: CollectorRegistry, *, version: str = "0.1.0", body_bytes: int = BODY_BYTES
+    services: RestServices,
+    registry: CollectorRegistry,
+    *,
+    version: str = "0.1.0",
+    body_bytes: int = BODY_BYTES,
+    import_bytes: int = IMPORT_BYTES,
 ) -> FastAPI:
     """The application with all routes under `/v1`; its metrics go to the registry."""
     app = RestApp(
@@ -48,7 +55,8 @@ def create_rest(
         },
     )
     app.state.services = services
-    app.add_middleware(Envelope, metrics=RestMetrics(registry), body_bytes=body_bytes)
-    for feature in (auth, users, zones, sharing):
+    larger = {track_files.IMPORT_PATH: import_bytes}
+    app.add_middleware(Envelope, metrics=RestMetrics(registry), body_bytes=body_bytes, larger=larger)
+    for feature in (auth, users, zones, sharing, track_files):
         app.include_router(feature.router)
     return app

@@ -12,6 +12,8 @@ from domain.accounts.service import AccountService
 from domain.accounts.tokens import Identity, TokenVerifier
 from domain.kit.errors import Unauthenticated
 from domain.sharing.service import SharingService
+from domain.tracks.files.exporting import TrackExporter
+from domain.tracks.files.importing import TrackImporter
 from domain.tracks.reading import TrackReader
 from domain.zones.service import ZoneService
 from rest.limits import RateLimits, Tier, spend
@@ -27,6 +29,8 @@ class RestServices:
     verifier: TokenVerifier
     limits: RateLimits
     reader: TrackReader
+    exporter: TrackExporter
+    importer: TrackImporter
 
 
 def services_of(request: Request) -> RestServices:

@@ -77,6 +77,8 @@ class Settings(BaseSettings):
     signed_in_requests_per_window: Positive = Field(1000, description="REST requests of one rider.")
     request_window_seconds: Positive = Field(15 * 60, description="The window of the two above.")
     request_body_bytes: Positive = Field(1 << 20, description="Largest REST request body.")
+    import_body_bytes: Positive = Field(64 << 20, description="Largest GPX file that is imported.")
+    uploads_per_hour: Positive = Field(10, description="Files that one rider may send.")
     trusted_proxies: str = Field("127.0.0.1", description="Addresses whose X-Forwarded-For is believed.")
 
     zone_secret: SecretStr = Field(

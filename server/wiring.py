@@ -20,6 +20,8 @@ from domain.kit.tasks import TaskOwner
 from domain.location.policies import Policies
 from domain.location.service import RiderDirectory
 from domain.sharing.service import SharingService
+from domain.tracks.files.exporting import TrackExporter
+from domain.tracks.files.importing import TrackImporter
 from domain.tracks.ownership import Ownership
 from domain.tracks.reading import TrackReader
 from domain.tracks.recorder import Recorder
@@ -151,9 +153,8 @@ def build(settings: Settings, clock: Clock, registry: CollectorRegistry, address
         watched_ms=settings.watched_interval_milliseconds,
         unwatched_ms=settings.unwatched_interval_milliseconds,
     )
-    tracks = TrackHandlers(
-        Ownership(stores.track_log, track_store), recorder, OpenTracks(track_store), dots, rates, clock
-    )
+    ownership = Ownership(stores.track_log, track_store)
+    tracks = TrackHandlers(ownership, recorder, OpenTracks(track_store), dots, rates, clock)
     watching = WatchHandlers(hub, directory, most_cells=settings.watch_cells)
     gateway = Gateway(
         [tracks, watching, SharingHandlers(sharing)],
@@ -174,6 +175,7 @@ def build(settings: Settings, clock: Clock, registry: CollectorRegistry, address
         policy_changed=follower.policy_changed,
     )
     wire_options = _wire_options(settings)
+    reader = TrackReader(stores.engine, zones)
     return ServerNode(
         settings=settings,
         clock=clock,
@@ -195,11 +197,14 @@ def build(settings: Settings, clock: Clock, registry: CollectorRegistry, address
                 sharing=sharing,
                 verifier=verifier,
                 limits=stores.limits,
-                reader=TrackReader(stores.engine, zones),
+                reader=reader,
+                exporter=TrackExporter(reader),
+                importer=TrackImporter(ownership, recorder, track_store, clock),
             ),
             registry,
             version=VERSION,
             body_bytes=settings.request_body_bytes,
+            import_bytes=settings.import_body_bytes,
         ),
     )
 
@@ -237,6 +242,7 @@ def _stores(settings: Settings, clock: Clock, registry: CollectorRegistry, addre
                 settings.public_requests_per_window,
                 settings.signed_in_requests_per_window,
                 settings.request_window_seconds,
+                settings.uploads_per_hour,
             ),
         ),
     )

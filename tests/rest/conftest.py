@@ -10,13 +10,24 @@ import pytest
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
+from domain.kit.clock import SystemClock
+from domain.kit.tasks import TaskOwner
+from domain.tracks.files.exporting import TrackExporter
+from domain.tracks.files.importing import TrackImporter
+from domain.tracks.ownership import Ownership
 from domain.tracks.reading import TrackReader
+from domain.tracks.recorder import Recorder
+from domain.tracks.store import TrackStore
+from realtime.bus.connections import BusOptions
+from realtime.bus.track_log import RedisTrackLog
 from rest.app import create_rest
 from rest.limits import LimitOptions, RateLimits
 from rest.services import RestServices
 from tests.support.accounts import PASSWORD, World, world
 
-GENEROUS = LimitOptions(auth_per_minute=10_000, public_per_window=10_000, signed_in_per_window=10_000)
+GENEROUS = LimitOptions(
+    auth_per_minute=10_000, public_per_window=10_000, signed_in_per_window=10_000, uploads_per_hour=10_000
+)
 
 
 @dataclass
@@ -53,7 +64,8 @@ def bearer(signed_in: dict[str, Any]) -> dict[str, str]:
 @asynccontextmanager
 async def rest_on(database_url: str, redis_url: str, options: LimitOptions = GENEROUS) -> AsyncIterator[Rest]:
     registry = CollectorRegistry()
-    async with world(database_url) as services:
+    async with world(database_url) as services, recording_on(services, redis_url) as (_, importer):
+        reader = TrackReader(services.engine, services.zones)
         limits = RateLimits(redis_url, services.clock, options)
         app = create_rest(
             RestServices(
@@ -62,7 +74,9 @@ async def rest_on(database_url: str, redis_url: str, options: LimitOptions = GEN
                 sharing=services.sharing,
                 verifier=services.verifier,
                 limits=limits,
-                reader=TrackReader(services.engine, services.zones),
+                reader=reader,
+                exporter=TrackExporter(reader),
+                importer=importer,
             ),
             registry,
             body_bytes=100_000,
@@ -71,6 +85,18 @@ async def rest_on(database_url: str, redis_url: str, options: LimitOptions = GEN
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
             yield Rest(app, client, services, registry)
         await limits.close()
+
+
+@asynccontextmanager
+async def recording_on(services: World, redis_url: str) -> AsyncIterator[tuple[RedisTrackLog, TrackImporter]]:
+    """The track stream of this Redis, and imports into it with group commits a hundred times a second."""
+    log = RedisTrackLog(BusOptions(redis_url), stream_limit_bytes=1 << 30)
+    recorder = Recorder(log, SystemClock(), tick_seconds=0.01, pending_limit=100_000)
+    store = TrackStore(services.engine)
+    async with TaskOwner("rest") as tasks:
+        tasks.start(recorder.run(), "recorder")
+        yield log, TrackImporter(Ownership(log, store), recorder, store, services.clock)
+    await log.aclose()
 
 
 @pytest.fixture
