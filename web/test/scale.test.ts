@@ -14,8 +14,10 @@ test("a range has round ends around all values, and is never flat", () => {
 });
 
 test("a line is broken where nothing was measured", () => {
-  assert.equal(pathThrough([0, 1, 2, 3, 4], [5, 6, null, 7, 8]), "M0.0 5.0L1.0 6.0M3.0 7.0L4.0 8.0");
-  assert.equal(pathThrough([0, 1], [null, null]), "");
+  const nowhere = new Set<number>();
+  assert.equal(pathThrough([0, 1, 2, 3, 4], [5, 6, null, 7, 8], nowhere), "M0.0 5.0L1.0 6.0M3.0 7.0L4.0 8.0");
+  assert.equal(pathThrough([0, 1, 2, 3], [5, 6, 7, 8], new Set([0, 2])), "M0.0 5.0L1.0 6.0M2.0 7.0L3.0 8.0");
+  assert.equal(pathThrough([0, 1], [null, null], nowhere), "");
 });
 
 test("the nearest place is found, beyond the ends too", () => {

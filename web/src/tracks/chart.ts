@@ -19,15 +19,16 @@ const KEY_STEPS = 100;
 
 /** The chart with its read-out; null when the track has no way to plot over. */
 export function profileChart(profile: Profile): HTMLElement | null {
-  const length = profile.distance_metres.at(-1) ?? 0;
-  if (profile.distance_metres.length < 2 || length <= 0) return null;
-  const xs = profile.distance_metres.map((metres) => LEFT + ((RIGHT - LEFT) * metres) / length);
+  const length = profile.distance.at(-1) ?? 0;
+  if (profile.distance.length < 2 || length <= 0) return null;
+  const xs = profile.distance.map((metres) => LEFT + ((RIGHT - LEFT) * metres) / length);
+  const starts = new Set(profile.starts);
   const cursor = svg("line", { class: "chart-cursor", y1: BANDS.elevation.top, y2: BANDS.speed.bottom, visibility: "hidden" });
   const drawing = svg(
     "svg",
     { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "chart", "aria-hidden": "true" },
-    ...band("elevation", "Elevation", xs, profile.elevation_metres, LEAST_METRES, format.height),
-    ...band("speed", "Speed", xs, profile.speed, LEAST_SPEED, format.speed),
+    ...band("elevation", "Elevation", xs, profile.altitude, starts, LEAST_METRES, format.height),
+    ...band("speed", "Speed", xs, profile.speed, starts, LEAST_SPEED, format.speed),
     ...distanceAxis(length),
     cursor,
   );
@@ -36,10 +37,10 @@ export function profileChart(profile: Profile): HTMLElement | null {
 
 /** What is at one place of the profile, in words. */
 export function readOut(profile: Profile, index: number): string {
-  const elevation = profile.elevation_metres[index] ?? null;
+  const elevation = profile.altitude[index] ?? null;
   const speed = profile.speed[index] ?? null;
   return [
-    format.distance(profile.distance_metres[index] ?? 0),
+    format.distance(profile.distance[index] ?? 0),
     elevation === null ? "no elevation" : format.height(elevation),
     speed === null ? "no speed" : format.speed(speed),
   ].join(" · ");
@@ -50,6 +51,7 @@ function band(
   title: string,
   xs: readonly number[],
   values: readonly (number | null)[],
+  starts: ReadonlySet<number>,
   least: number,
   label: (value: number) => string,
 ): SVGElement[] {
@@ -58,7 +60,7 @@ function band(
   const range = rangeOf(values, least);
   if (range === null) return [heading, svg("text", { x: LEFT, y: (top + bottom) / 2, class: "chart-label" }, "not recorded")];
   const y = (value: number): number => bottom - ((bottom - top) * (value - range.from)) / (range.to - range.from);
-  const line = pathThrough(xs, values.map((value) => (value === null ? null : y(value))));
+  const line = pathThrough(xs, values.map((value) => (value === null ? null : y(value))), starts);
   return [
     ...gridLines(range, y, label),
     ...(kind === "elevation" ? areas(line, bottom) : []),

@@ -8,7 +8,9 @@ import * as format from "./format.ts";
 import type { Library } from "./library.ts";
 import { save } from "./save.ts";
 import { profileTable } from "./table.ts";
-import type { ExportFormat, Profile, Track, TrackStatistics } from "./types.ts";
+import type { ExportFormat, Profile, Track, Statistics } from "./types.ts";
+
+const RENEW_MS = 2_000;
 
 export interface DetailEvents {
   back(): void;
@@ -30,9 +32,8 @@ export function trackDetail(track: Track, library: Library, api: Api, events: De
     profile,
     element("div", { class: "tracks-actions" }, exporting(track, "gpx", library, api), exporting(track, "geojson", library, api), deletion),
   );
-  if (track.state === "recording") figures.append(element("div", {}, element("dt", {}, "State"), element("dd", {}, "being recorded")));
-  else void fill(figures, () => library.statistics(track.id), statistics);
   void fill(profile, () => library.profile(track.id), profileParts);
+  void showFigures(figures, track, library);
   void draw(track, title, library, api, root);
   return root;
 }
@@ -48,18 +49,32 @@ async function fill<T>(place: HTMLElement, load: () => Promise<T>, show: (loaded
   place.removeAttribute("aria-busy");
 }
 
-function statistics(of: TrackStatistics): Node[] {
-  const rows: [string, string][] = [
-    ["Distance", format.distance(of.distance_metres)],
-    ["Time", format.duration(of.duration_seconds)],
-    ["Under way", format.duration(of.moving_seconds)],
-    ["Average", format.speed(of.average_speed)],
-    ["Fastest", format.speed(of.max_speed)],
-    ["Climb", format.height(of.ascent_metres)],
-    ["Descent", format.height(of.descent_metres)],
-    ["Stops", String(of.stops.length)],
+/** The figures, asked for again until they are computed or the view is closed. */
+async function showFigures(place: HTMLElement, track: Track, library: Library): Promise<void> {
+  let known = true;
+  await fill(place, () => library.statistics(track.id), (loaded) => {
+    known = loaded.figures !== null || loaded.state === "recording";
+    return statistics(loaded);
+  });
+  if (!known) setTimeout(() => place.isConnected && void showFigures(place, track, library), RENEW_MS);
+}
+
+function statistics({ figures: of, state, stops }: Statistics): Node[] {
+  if (of === null) return [row("State", state === "recording" ? "being recorded" : "being computed…")];
+  return [
+    row("Distance", format.distance(of.distance_metres)),
+    row("Time", format.duration(of.duration_seconds)),
+    row("Under way", format.duration(of.moving_seconds)),
+    row("Average", format.speed(of.average_speed)),
+    row("Fastest", format.speed(of.max_speed)),
+    row("Climb", format.height(of.ascent_metres)),
+    row("Descent", format.height(of.descent_metres)),
+    row("Stops", String(stops.length)),
   ];
-  return rows.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value)));
+}
+
+function row(name: string, value: string): HTMLElement {
+  return element("div", {}, element("dt", {}, name), element("dd", {}, value));
 }
 
 function profileParts(profile: Profile): Node[] {
@@ -70,8 +85,8 @@ function profileParts(profile: Profile): Node[] {
 
 async function draw(track: Track, title: string, library: Library, api: Api, root: HTMLElement): Promise<void> {
   try {
-    const line = await library.line(track.id);
-    if (root.isConnected && line.parts.length > 0) api.showTrack({ id: track.id, title, parts: line.parts });
+    const parts = (await library.line(track.id)).geometry.coordinates;
+    if (root.isConnected && parts.length > 0) api.showTrack({ id: track.id, title, parts });
   } catch {
     // the figures say what is wrong; a ride without a line has nothing to draw
   }
@@ -104,7 +119,7 @@ async function remove(track: Track, title: string, library: Library, api: Api, e
 }
 
 function fileDate(track: Track): string {
-  return track.started_at === null ? track.id : new Date(track.started_at).toISOString().slice(0, 16).replace(":", "");
+  return new Date(track.started_at).toISOString().slice(0, 16).replace(":", "");
 }
 
 function reason(error: unknown): string {

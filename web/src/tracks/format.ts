@@ -33,8 +33,9 @@ export function duration(seconds: number): string {
   return `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, "0")} min`;
 }
 
-export function day(milliseconds: number | null): string {
-  return milliseconds === null ? "Without a date" : moment.format(milliseconds);
+/** "17 May 2026, 09:30". */
+export function day(milliseconds: number): string {
+  return moment.format(milliseconds);
 }
 
 export function bytes(count: number): string {

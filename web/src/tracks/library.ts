@@ -1,11 +1,13 @@
 /** The requests behind "My rides", typed. All of them throw `Refused` with a sentence that can be shown. */
 
 import { read, type Api } from "../api.ts";
-import type { ExportFormat, Imported, Line, Profile, Track, TrackPage, TrackStatistics } from "./types.ts";
+import type { ExportFormat, Geometry, Imported, Profile, Statistics, Track, TrackPage } from "./types.ts";
 
 const PAGE_TRACKS = 20;
 /** The line is simplified for this zoom: a track fills a window at about 12, and may be looked at closer. */
 const LINE_ZOOM = 15;
+/** Half as large again as shown; under 120 high there is no elevation in it. */
+const PICTURE = { width: 168, height: 112 };
 const ARRIVAL_LOOKS = 20;
 const ARRIVAL_PAUSE_MS = 500;
 
@@ -26,7 +28,7 @@ export class Library {
     return this.#api.json(`/v1/tracks/${id}`);
   }
 
-  statistics(id: string): Promise<TrackStatistics> {
+  statistics(id: string): Promise<Statistics> {
     return this.#api.json(`/v1/tracks/${id}/statistics`);
   }
 
@@ -34,7 +36,7 @@ export class Library {
     return this.#api.json(`/v1/tracks/${id}/profile`);
   }
 
-  line(id: string): Promise<Line> {
+  line(id: string): Promise<Geometry> {
     return this.#api.json(`/v1/tracks/${id}/geometry?zoom=${LINE_ZOOM}`);
   }
 
@@ -42,8 +44,8 @@ export class Library {
     await this.#api.json<void>(`/v1/tracks/${id}`, { method: "DELETE" });
   }
 
-  picture(id: string): Promise<Blob> {
-    return this.#blob(`/v1/tracks/${id}/picture.svg`);
+  picture(id: string, theme: "light" | "dark"): Promise<Blob> {
+    return this.#blob(`/v1/tracks/${id}/picture.svg?width=${PICTURE.width}&height=${PICTURE.height}&theme=${theme}`);
   }
 
   export(id: string, format: ExportFormat): Promise<Blob> {

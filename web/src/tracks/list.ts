@@ -52,11 +52,11 @@ export class TrackList {
       const page = await this.#library.page(cursor);
       if (request !== this.#request) return;
       if (cursor === null) this.#empty();
-      this.#add(page.tracks);
+      this.#add(page.items);
       this.#cursor = page.next_cursor;
       this.#more.hidden = page.next_cursor === null;
       this.#words.textContent = this.#items.childElementCount > 0 ? "" : "No rides yet. Record one, or import a GPX file.";
-      if (cursor === null && page.tracks.some((track) => track.state !== "computed")) {
+      if (cursor === null && page.items.some((track) => track.state !== "computed")) {
         this.#timer = window.setTimeout(() => this.renew(), RENEW_MS);
       }
     } catch (error) {
@@ -72,8 +72,7 @@ export class TrackList {
   }
 
   #add(tracks: Track[]): void {
-    const first = tracks.map((track) => this.#item(track));
-    this.#items.append(...first);
+    this.#items.append(...tracks.map((track) => this.#item(track)));
   }
 
   #fail(error: unknown): void {
@@ -95,6 +94,6 @@ export class TrackList {
 
 function figures(track: Track): string {
   if (track.state === "recording") return "being recorded";
-  if (track.distance_metres === null || track.duration_seconds === null) return "being computed…";
-  return `${format.distance(track.distance_metres)} · ${format.duration(track.duration_seconds)}`;
+  if (track.figures === null) return "being computed…";
+  return `${format.distance(track.figures.distance_metres)} · ${format.duration(track.figures.duration_seconds)}`;
 }

@@ -8,7 +8,7 @@ import type { Library } from "./library.ts";
 
 export class Pictures {
   readonly #library: Library;
-  readonly #urls = new Map<string, string>();
+  #urls: string[] = [];
   readonly #wanted = new WeakMap<Element, string>();
   readonly #observer: IntersectionObserver;
 
@@ -21,7 +21,7 @@ export class Pictures {
 
   /** An image of a track; decoration, since the words beside it say the same. */
   of(trackId: string): HTMLImageElement {
-    const image = element("img", { class: "tracks-picture", alt: "", width: "96", height: "64" });
+    const image = element("img", { class: "tracks-picture", alt: "", width: "84", height: "56" });
     this.#wanted.set(image, trackId);
     this.#observer.observe(image);
     return image;
@@ -29,8 +29,8 @@ export class Pictures {
 
   /** Let go of all pictures: those that are on the page stay visible. */
   clear(): void {
-    for (const url of this.#urls.values()) URL.revokeObjectURL(url);
-    this.#urls.clear();
+    for (const url of this.#urls) URL.revokeObjectURL(url);
+    this.#urls = [];
   }
 
   async #show(image: HTMLImageElement): Promise<void> {
@@ -38,14 +38,19 @@ export class Pictures {
     const id = this.#wanted.get(image);
     if (id === undefined) return;
     try {
-      let url = this.#urls.get(id);
-      if (url === undefined) {
-        url = URL.createObjectURL(await this.#library.picture(id));
-        this.#urls.set(id, url);
-      }
-      image.src = url;
+      const picture = await this.#library.picture(id, theme());
+      if (!image.isConnected) return;
+      image.src = URL.createObjectURL(picture);
+      this.#urls.push(image.src);
     } catch {
-      image.classList.add("is-missing"); // a track whose line is not computed yet has none
+      // the words beside it say what matters
     }
   }
+}
+
+/** What the page wears: its own choice, or the system's. */
+function theme(): "light" | "dark" {
+  const chosen = document.documentElement.dataset["theme"];
+  if (chosen === "light" || chosen === "dark") return chosen;
+  return matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light";
 }

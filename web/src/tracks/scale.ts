@@ -28,12 +28,12 @@ export function rangeOf(values: readonly (number | null)[], least: number, steps
   return { from, to: Math.max(Math.ceil(high / step) * step, from + step) };
 }
 
-/** An SVG path through points; it is broken where the second coordinate is null. */
-export function pathThrough(xs: readonly number[], ys: readonly (number | null)[]): string {
+/** An SVG path through points, broken where the second coordinate is null and before the points in `starts`. */
+export function pathThrough(xs: readonly number[], ys: readonly (number | null)[], starts: ReadonlySet<number>): string {
   let path = "";
   let drawing = false;
   ys.forEach((y, index) => {
-    if (y !== null) path += `${drawing ? "L" : "M"}${xs[index]!.toFixed(1)} ${y.toFixed(1)}`;
+    if (y !== null) path += `${drawing && !starts.has(index) ? "L" : "M"}${xs[index]!.toFixed(1)} ${y.toFixed(1)}`;
     drawing = y !== null;
   });
   return path;

@@ -9,8 +9,8 @@ const ROWS = 20;
 
 /** About twenty places, evenly spread over the way, behind a summary that opens them. */
 export function profileTable(profile: Profile): HTMLElement {
-  const length = profile.distance_metres.at(-1) ?? 0;
-  const places = Array.from({ length: ROWS + 1 }, (_, row) => nearest(profile.distance_metres, (length * row) / ROWS));
+  const length = profile.distance.at(-1) ?? 0;
+  const places = Array.from({ length: ROWS + 1 }, (_, row) => nearest(profile.distance, (length * row) / ROWS));
   const rows = [...new Set(places)].map((index) => row(profile, index));
   const head = ["Distance", "Elevation", "Speed"].map((title) => element("th", { scope: "col" }, title));
   return element(
@@ -22,12 +22,12 @@ export function profileTable(profile: Profile): HTMLElement {
 }
 
 function row(profile: Profile, index: number): HTMLElement {
-  const elevation = profile.elevation_metres[index] ?? null;
+  const elevation = profile.altitude[index] ?? null;
   const speed = profile.speed[index] ?? null;
   return element(
     "tr",
     {},
-    element("th", { scope: "row" }, format.distance(profile.distance_metres[index] ?? 0)),
+    element("th", { scope: "row" }, format.distance(profile.distance[index] ?? 0)),
     element("td", {}, elevation === null ? "–" : format.height(elevation)),
     element("td", {}, speed === null ? "–" : format.speed(speed)),
   );

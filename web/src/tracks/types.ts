@@ -7,51 +7,49 @@
 /** `recording`: not ended. `finished`: figures are being computed. `computed`: everything is there. */
 export type TrackState = "recording" | "finished" | "computed";
 
-export interface Stop {
-  began_ms: number;
-  ended_ms: number;
-  latitude: number;
-  longitude: number;
-}
-
-export interface TrackStatistics {
+export interface Figures {
   distance_metres: number;
   duration_seconds: number;
   moving_seconds: number;
-  stopped_seconds: number;
   ascent_metres: number;
   descent_metres: number;
   max_speed: number;
   average_speed: number;
-  stops: Stop[];
-  implausible: number;
 }
 
 export interface Track {
   id: string;
   state: TrackState;
-  started_at: number | null;
+  started_at: number;
   points: number;
   /** Null until the track is computed. */
-  distance_metres: number | null;
-  duration_seconds: number | null;
+  figures: Figures | null;
 }
 
 export interface TrackPage {
-  tracks: Track[];
+  items: Track[];
   next_cursor: string | null;
 }
 
-/** Columns of one length; a value that nobody measured is null. */
-export interface Profile {
-  distance_metres: number[];
-  elevation_metres: (number | null)[];
-  speed: (number | null)[];
+export interface Statistics {
+  state: TrackState;
+  figures: Figures | null;
+  /** Where the rider stayed for three minutes or more. */
+  stops: unknown[];
 }
 
-/** The line in parts, broken where there are gaps. */
-export interface Line {
-  parts: [longitude: number, latitude: number][][];
+/** Columns of one length: metres from the start, metres, metres per second; what nobody measured is null. */
+export interface Profile {
+  distance: number[];
+  altitude: (number | null)[];
+  speed: (number | null)[];
+  /** Positions of points that no line joins to the one before. */
+  starts: number[];
+}
+
+/** A GeoJSON Feature; the line is in parts, broken at gaps. */
+export interface Geometry {
+  geometry: { coordinates: [longitude: number, latitude: number][][] };
 }
 
 /** What became of one track of a file: how many of its points are recorded, and which are not. */
