@@ -1,17 +1,19 @@
 """Every setting, with its unit in its name and a default that works for `make run`; only here is the environment read.
 
 Names in the environment are `THROTTLECOVE_` and the field in capitals; `DATABASE_URL` and `REDIS_URL` have no prefix.
-In production mode a missing secret stops the start.
+In production mode a secret that is missing or too short stops the start, with a sentence and without its value.
 """
 
 import re
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
 _DEVELOPMENT_SECRET = "development only: anybody can read this in the source"
+_SHORTEST_SECRET = 32
+"""Characters: what `openssl rand -hex 16` prints."""
 
 # No login, no placeholder, nothing that would end a word of a content security policy.
 _HOST = re.compile(r"([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(:[0-9]+)?")
@@ -21,7 +23,7 @@ Seconds = Annotated[float, Field(gt=0)]
 
 
 class MissingSecret(Exception):
-    """Production mode was asked for and a secret still has its development value."""
+    """Production mode was asked for and a secret is too short or still has its development value."""
 
 
 class DemoLogin(BaseModel):
@@ -36,7 +38,9 @@ class DemoLogin(BaseModel):
 class Settings(BaseSettings):
     """The settings of a server or worker process."""
 
-    model_config = SettingsConfigDict(env_prefix="THROTTLECOVE_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="THROTTLECOVE_", extra="ignore", frozen=True, hide_input_in_errors=True
+    )
 
     mode: Literal["development", "production"] = Field("development", description="`production` insists on secrets.")
     log_format: Literal["auto", "json", "console"] = Field("auto", description="`auto`: console in development.")
@@ -182,16 +186,21 @@ class Settings(BaseSettings):
         return self.mode == "production"
 
     def require_secrets(self) -> None:
-        """Raise MissingSecret, naming the setting, when production mode would run with a development secret."""
+        """Raise MissingSecret, naming the setting, when production mode would run with a secret that is none."""
         if not self.production:
             return
         for name in ("token_keys", "seal_keys"):
-            if any(secret.get_secret_value() == _DEVELOPMENT_SECRET for secret in getattr(self, name).values()):
-                variable = f"THROTTLECOVE_{name.upper()}"
+            if not all(map(_is_secret, getattr(self, name).values())):
                 raise MissingSecret(
-                    f'set {variable} to {{"<key id>": "<secret>"}} and the active key\'s name beside it'
+                    f'set THROTTLECOVE_{name.upper()} to {{"<key id>": "<secret>"}} and the active key\'s name beside '
+                    f"it; a secret has at least {_SHORTEST_SECRET} characters: openssl rand -hex 32"
                 )
 
+        if not _is_secret(self.zone_secret):
+            raise MissingSecret(
+                f"set THROTTLECOVE_ZONE_SECRET to at least {_SHORTEST_SECRET} characters, and never change them: "
+                "openssl rand -hex 32"
+            )
     def changed(self) -> dict[str, Any]:
         """The settings that differ from their defaults; secrets are masked."""
         differing = {name for name, field in type(self).model_fields.items() if getattr(self, name) != field.default}
@@ -199,6 +208,11 @@ class Settings(BaseSettings):
 
 
 def _origin(name: str, url: str) -> str:
+def _is_secret(value: SecretStr) -> bool:
+    text = value.get_secret_value()
+    return len(text.strip()) >= _SHORTEST_SECRET and text != _DEVELOPMENT_SECRET
+
+
     """`scheme://host[:port]` of a map's address, "" for a path on this server. Raises ValueError for anything else."""
     if url.startswith("/") and not url.startswith("//"):
         return ""
@@ -209,7 +223,19 @@ def _origin(name: str, url: str) -> str:
 
 
 def load() -> Settings:
-    """The settings of this process. Raises pydantic.ValidationError, or MissingSecret in production mode."""
-    settings = Settings()
-    settings.require_secrets()
+    """The settings of this process. Raises SystemExit with a sentence when they are wrong or a secret is missing."""
+    try:
+        settings = Settings()
+        settings.require_secrets()
+    except ValidationError as wrong:
+        faults = (f"{_variable(fault['loc'])}: {fault['msg']}" for fault in wrong.errors(include_input=False))
+        raise SystemExit("\n".join(faults)) from None
+    except (SettingsError, MissingSecret) as wrong:
+        raise SystemExit(str(wrong)) from None
     return settings
+
+
+def _variable(place: tuple[int | str, ...]) -> str:
+    """The name in the environment of the setting at fault."""
+    name = str(place[0]) if place else ""
+    return f"THROTTLECOVE_{name.upper()}" if name in Settings.model_fields else name or "settings"
