@@ -7,6 +7,7 @@ its rank alone; what else is in a row is the hub's business.
 
 import asyncio
 import math
+import secrets
 import struct
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from realtime.bus.takeover import WHERE_SECONDS, where_key
 
 _FORMAT = b"\x01"
 _SENDER_BYTES = 16
+"""Chance marks what a bus has sent itself: names of nodes may be of any length and begin alike."""
 _BEAT = struct.Struct(">d")
 
 _log = structlog.get_logger(__name__)
@@ -60,7 +62,7 @@ class Where:
 
 
 class RedisBus:
-    """This node's part of the fan-out. `node_id` is unique to the process and at most 16 ASCII characters."""
+    """This node's part of the fan-out. `node_id` is unique to the process, and of any length."""
 
     def __init__(self, node_id: str, clock: Clock, options: BusOptions, metrics: BusMetrics) -> None:
         self.redis_clock = RedisClock(clock)
@@ -68,7 +70,7 @@ class RedisBus:
         self._options = options
         self._metrics = metrics
         self._node_id = node_id
-        self._sender = node_id.encode().ljust(_SENDER_BYTES)[:_SENDER_BYTES]
+        self._sender = secrets.token_bytes(_SENDER_BYTES)
         self._header = _FORMAT + self._sender
         self._put, self._read, self._settle = Script("live_put"), Script("live_read"), Script("settle")
         self._link = RedisLink(options, name="bus", scripts=[self._put, self._read, self._settle])

@@ -34,6 +34,17 @@ async def test_rows_reach_those_who_listen_and_not_their_sender(own_redis: Redis
         assert sender.heard == other.heard == []
 
 
+async def test_nodes_whose_names_begin_alike_hear_one_another(own_redis: RedisServer) -> None:
+    machine = "a-machine-whose-name-is-forty-characters"
+    async with ears(own_redis.url, f"{machine}-1a2b3c4d", f"{machine}-5e6f7a8b") as (one, two):
+        await one.bus.subscribe("ride:1")
+        await two.bus.subscribe("ride:1")
+        await one.bus.publish({"ride:1": rows(position(1))})
+        await eventually(lambda: two.heard == [("ride:1", rows(position(1)))])
+        await two.bus.publish({"ride:1": rows(position(2))})
+        await eventually(lambda: one.heard == [("ride:1", rows(position(2)))])
+
+
 async def test_what_is_outranked_is_not_published_and_the_truth_is_answered(own_redis: RedisServer) -> None:
     async with ears(own_redis.url, "one", "two") as (one, two):
         await two.bus.subscribe("ride:1")
