@@ -195,24 +195,24 @@ class Settings(BaseSettings):
                     f'set THROTTLECOVE_{name.upper()} to {{"<key id>": "<secret>"}} and the active key\'s name beside '
                     f"it; a secret has at least {_SHORTEST_SECRET} characters: openssl rand -hex 32"
                 )
-
         if not _is_secret(self.zone_secret):
             raise MissingSecret(
                 f"set THROTTLECOVE_ZONE_SECRET to at least {_SHORTEST_SECRET} characters, and never change them: "
                 "openssl rand -hex 32"
             )
+
     def changed(self) -> dict[str, Any]:
         """The settings that differ from their defaults; secrets are masked."""
         differing = {name for name, field in type(self).model_fields.items() if getattr(self, name) != field.default}
         return self.model_dump(mode="json", include=differing)
 
 
-def _origin(name: str, url: str) -> str:
 def _is_secret(value: SecretStr) -> bool:
     text = value.get_secret_value()
     return len(text.strip()) >= _SHORTEST_SECRET and text != _DEVELOPMENT_SECRET
 
 
+def _origin(name: str, url: str) -> str:
     """`scheme://host[:port]` of a map's address, "" for a path on this server. Raises ValueError for anything else."""
     if url.startswith("/") and not url.startswith("//"):
         return ""
