@@ -1,0 +1,92 @@
+/** Recording one's own ride: start and stop, who may see it, how far and how fast, what is not with the server yet. */
+
+import type { Audience } from "../client/index.ts";
+import { element } from "../tracks/dom.ts";
+import { distanceWords, durationWords, speedWords } from "../words.ts";
+
+export interface RideFigures {
+  recording: boolean;
+  startedAt: number | null;
+  metres: number;
+  speed: number | null;
+  unsent: number;
+  live: boolean;
+  fault: string | null;
+}
+
+const AUDIENCES: { value: Audience; title: string; hint: string }[] = [
+  { value: "public", title: "Everyone", hint: "Riders near you see you move. Your privacy zones stay hidden." },
+  { value: "followers", title: "Followers", hint: "Only riders whose request to follow you was accepted." },
+  { value: "nobody", title: "Nobody", hint: "Your ride is recorded, and nobody sees you." },
+];
+
+export class RidePane {
+  readonly root: HTMLElement;
+  readonly #toggle = element("button", { type: "button", class: "button is-primary is-large" }, "Start ride");
+  readonly #distance = figure("Distance");
+  readonly #time = figure("Time");
+  readonly #speed = figure("Speed");
+  readonly #unsent = element("p", { class: "ride-unsent", role: "status" });
+  readonly #fault = element("p", { class: "form-problem", role: "alert", hidden: true });
+  readonly #hint = element("p", { class: "hint", id: "audience-hint" });
+  readonly #options: HTMLInputElement[] = [];
+
+  constructor(actions: { start(): void; stop(): void; share(audience: Audience): void }) {
+    this.#toggle.addEventListener("click", () => (this.#toggle.classList.contains("is-stop") ? actions.stop() : actions.start()));
+    const choices = AUDIENCES.map(({ value, title }) => {
+      const option = element("input", { type: "radio", name: "audience", value });
+      option.addEventListener("change", () => actions.share(value));
+      this.#options.push(option);
+      return element("label", { class: "segment" }, option, element("span", {}, title));
+    });
+    const sharing = element(
+      "fieldset",
+      { class: "sharing", "aria-describedby": "audience-hint" },
+      element("legend", {}, "Who sees me live"),
+      element("div", { class: "segments" }, ...choices),
+      this.#hint,
+    );
+    const figures = element("dl", { class: "figures" }, this.#distance.root, this.#time.root, this.#speed.root);
+    this.root = element("div", { class: "ride" }, figures, this.#toggle, this.#unsent, this.#fault, sharing);
+    this.show({ recording: false, startedAt: null, metres: 0, speed: null, unsent: 0, live: false, fault: null }, Date.now());
+    this.showAudience(null);
+  }
+
+  show(ride: RideFigures, now: number): void {
+    this.#toggle.textContent = ride.recording ? "Stop ride" : "Start ride";
+    this.#toggle.classList.toggle("is-stop", ride.recording);
+    this.#distance.set(distanceWords(ride.metres));
+    this.#time.set(durationWords(ride.startedAt === null ? 0 : now - ride.startedAt));
+    this.#speed.set(speedWords(ride.recording ? ride.speed : null));
+    setText(this.#unsent, unsentWords(ride));
+    this.#unsent.classList.toggle("is-waiting", ride.unsent > 3);
+    setText(this.#fault, ride.fault ?? "");
+    this.#fault.hidden = ride.fault === null;
+  }
+
+  /** The audience that holds; null when it is not known yet. */
+  showAudience(audience: Audience | null): void {
+    for (const option of this.#options) {
+      option.checked = option.value === audience;
+      option.disabled = audience === null;
+    }
+    this.#hint.textContent = AUDIENCES.find(({ value }) => value === audience)?.hint ?? "";
+  }
+}
+
+function unsentWords(ride: RideFigures): string {
+  if (ride.unsent > 3) {
+    const words = `${ride.unsent.toLocaleString()} positions kept on this device`;
+    return ride.live ? `${words}, sending…` : `${words} until there is a connection.`;
+  }
+  return ride.recording ? "Every position is safe with the server." : "Positions come from this device and are recorded until you stop.";
+}
+
+function figure(title: string): { root: HTMLElement; set(words: string): void } {
+  const value = element("dd", {}, "–");
+  return { root: element("div", { class: "figure" }, element("dt", {}, title), value), set: (words) => setText(value, words) };
+}
+
+function setText(node: HTMLElement, words: string): void {
+  if (node.textContent !== words) node.textContent = words;
+}
