@@ -1,7 +1,7 @@
 """Group commit: what riders send during a tick goes to the track stream in one append, then every phone is answered.
 
-Promises: answers come in the order in which records were accepted; a phone is told `unavailable` whenever its record is
-not known to be kept; memory is bounded, because beyond `pending_limit` fixes new ones are refused at once.
+Promises: records and answers keep the order in which they were accepted; a phone is told `unavailable` whenever its
+record is not known to be kept; memory is bounded, because beyond `pending_limit` fixes new ones are refused at once.
 """
 
 import asyncio
@@ -85,6 +85,7 @@ class Recorder:
         self._pending_limit = pending_limit
         self._group = _Group()
         self._in_flight = 0
+        self._committing = asyncio.Lock()
         self._wake = asyncio.Event()
 
     @property
@@ -132,15 +133,20 @@ class Recorder:
             await self.commit()
 
     async def commit(self) -> None:
-        """Append what has been accepted so far, and answer everybody who waits for it."""
-        group, self._group = self._group, _Group()
-        self._wake.clear()
-        if not group.records:
-            group.answer(None)
-            return
-        self._in_flight = group.fixes
+        """Append what has been accepted so far, and answer everybody who waits for it; one append at a time."""
+        async with self._committing:
+            group, self._group = self._group, _Group()
+            self._wake.clear()
+            self._in_flight = group.fixes
+            try:
+                await self._append(group)
+            finally:
+                self._in_flight = 0
+
+    async def _append(self, group: _Group) -> None:
         try:
-            await self._log.append(group.entries())
+            if group.records:
+                await self._log.append(group.entries())
         except Problem as problem:
             group.answer(problem)
         except asyncio.CancelledError:
@@ -148,8 +154,6 @@ class Recorder:
             raise
         else:
             group.answer(None)
-        finally:
-            self._in_flight = 0
 
 
 def _retrieve(promise: asyncio.Future[Any]) -> None:

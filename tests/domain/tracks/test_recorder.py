@@ -24,9 +24,17 @@ class MemoryLog:
     def __init__(self) -> None:
         self.appends: list[list[bytes]] = []
         self.refuses = False
+        self.gate = asyncio.Event()
+        """An append waits for it: shut, Redis is slow."""
+        self.gate.set()
+        self.under_way = 0
 
     async def append(self, entries: Sequence[bytes]) -> None:
+        assert self.under_way == 0, "two appends at once may reach the stream in either order"
+        self.under_way += 1
+        await self.gate.wait()
         await asyncio.sleep(0)
+        self.under_way -= 1
         if self.refuses:
             raise Unavailable("Redis did not answer", retry_after_ms=1000)
         self.appends.append(list(entries))
@@ -68,6 +76,25 @@ async def test_what_a_tick_brings_goes_out_in_one_append_and_is_answered_in_orde
     assert answered == list(range(100))
     assert len(log.appends) == 1
     running.cancel()
+
+
+async def test_a_commit_at_the_stop_waits_for_the_one_under_way() -> None:
+    log = MemoryLog()
+    recorder = recorder_on(log, ManualClock(), limit=3)
+    log.gate.clear()
+    answered: list[int] = []
+    recorder.record_rows(fixes(1), 1).add_done_callback(lambda done: answered.append(done.result()))
+    first = asyncio.create_task(recorder.commit())
+    await eventually(lambda: log.under_way)
+    recorder.record_rows(fixes(2), 2).add_done_callback(lambda done: answered.append(done.result()))
+    last = asyncio.create_task(recorder.commit())
+    await asyncio.sleep(0)
+    assert recorder.pending == 2
+    log.gate.set()
+    await asyncio.gather(first, last)
+    await eventually(lambda: answered == [1, 2])
+    assert [len(append) for append in log.appends] == [1, 1]
+    assert recorder.pending == 0
 
 
 async def test_a_refused_append_answers_unavailable_and_the_next_tick_works_again() -> None:
