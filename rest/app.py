@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 from starlette.exceptions import HTTPException
 
 from domain.kit.errors import Problem
-from rest import auth, sharing, track_files, users, zones
+from rest import auth, sharing, track_files, track_points, track_shapes, tracks, users, zones
 from rest.envelope import Envelope, RestMetrics
 from rest.problems import PROBLEM_SCHEMA, on_http_exception, on_invalid_request, on_problem
 from rest.services import RestServices
@@ -57,6 +57,6 @@ def create_rest(
     app.state.services = services
     larger = {track_files.IMPORT_PATH: import_bytes}
     app.add_middleware(Envelope, metrics=RestMetrics(registry), body_bytes=body_bytes, larger=larger)
-    for feature in (auth, users, zones, sharing, track_files):
+    for feature in (auth, users, zones, sharing, tracks, track_points, track_shapes, track_files):
         app.include_router(feature.router)
     return app

@@ -1,6 +1,7 @@
 """The base of every body: unknown fields and other types are refused, numbers are finite."""
 
 from datetime import datetime
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -15,6 +16,11 @@ class Answer(BaseModel):
     """What a client gets. Times are in milliseconds since the epoch (UTC)."""
 
     model_config = ConfigDict(frozen=True)
+
+
+def example(value: dict[str, Any]) -> ConfigDict:
+    """For a model's `model_config`: an example in the OpenAPI document. A test sends it, or gets its like."""
+    return ConfigDict(json_schema_extra={"examples": [value]})
 
 
 def epoch_ms(moment: datetime) -> int:

@@ -15,6 +15,8 @@ from domain.sharing.service import SharingService
 from domain.tracks.files.exporting import TrackExporter
 from domain.tracks.files.importing import TrackImporter
 from domain.tracks.reading import TrackReader
+from domain.tracks.service import TrackService
+from domain.tracks.shapes import TrackShapes
 from domain.zones.service import ZoneService
 from rest.limits import RateLimits, Tier, spend
 
@@ -29,6 +31,8 @@ class RestServices:
     verifier: TokenVerifier
     limits: RateLimits
     reader: TrackReader
+    tracks: TrackService
+    shapes: TrackShapes
     exporter: TrackExporter
     importer: TrackImporter
 

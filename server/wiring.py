@@ -15,6 +15,7 @@ from domain.accounts.service import AccountOptions, AccountService
 from domain.accounts.tokens import TokenIssuer, TokenKeys, TokenVerifier
 from domain.db.engine import create_engine
 from domain.kit.clock import Clock
+from domain.kit.cursors import Cursors
 from domain.kit.sealed import Sealer
 from domain.kit.tasks import TaskOwner
 from domain.location.policies import Policies
@@ -25,6 +26,8 @@ from domain.tracks.files.importing import TrackImporter
 from domain.tracks.ownership import Ownership
 from domain.tracks.reading import TrackReader
 from domain.tracks.recorder import Recorder
+from domain.tracks.service import TrackService
+from domain.tracks.shapes import TrackShapes
 from domain.tracks.store import TrackStore
 from domain.zones.service import ZoneService
 from realtime.bus.connections import BusOptions
@@ -198,6 +201,8 @@ def build(settings: Settings, clock: Clock, registry: CollectorRegistry, address
                 verifier=verifier,
                 limits=stores.limits,
                 reader=reader,
+                tracks=TrackService(stores.engine, clock, reader, Cursors(sealer), stores.track_log),
+                shapes=TrackShapes(stores.engine),
                 exporter=TrackExporter(reader),
                 importer=TrackImporter(ownership, recorder, track_store, clock),
             ),

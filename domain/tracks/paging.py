@@ -79,4 +79,4 @@ def masked_page(rows: Sequence[Any], mask: Mask) -> list[Point]:
 async def flag_counts(connection: AsyncConnection, track: Track) -> dict[int, int]:
     """How many points of the track have which flags."""
     rows = await connection.execute(text(_FLAGS), {"month": track.month, "track_id": track.id})
-    return dict(rows.tuples().all())
+    return {int(flags): int(count) for flags, count in rows}

@@ -11,12 +11,15 @@ from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
 from domain.kit.clock import SystemClock
+from domain.kit.cursors import Cursors
 from domain.kit.tasks import TaskOwner
 from domain.tracks.files.exporting import TrackExporter
 from domain.tracks.files.importing import TrackImporter
 from domain.tracks.ownership import Ownership
 from domain.tracks.reading import TrackReader
 from domain.tracks.recorder import Recorder
+from domain.tracks.service import TrackService
+from domain.tracks.shapes import TrackShapes
 from domain.tracks.store import TrackStore
 from realtime.bus.connections import BusOptions
 from realtime.bus.track_log import RedisTrackLog
@@ -64,7 +67,7 @@ def bearer(signed_in: dict[str, Any]) -> dict[str, str]:
 @asynccontextmanager
 async def rest_on(database_url: str, redis_url: str, options: LimitOptions = GENEROUS) -> AsyncIterator[Rest]:
     registry = CollectorRegistry()
-    async with world(database_url) as services, recording_on(services, redis_url) as (_, importer):
+    async with world(database_url) as services, recording_on(services, redis_url) as (track_log, importer):
         reader = TrackReader(services.engine, services.zones)
         limits = RateLimits(redis_url, services.clock, options)
         app = create_rest(
@@ -75,6 +78,8 @@ async def rest_on(database_url: str, redis_url: str, options: LimitOptions = GEN
                 verifier=services.verifier,
                 limits=limits,
                 reader=reader,
+                tracks=TrackService(services.engine, services.clock, reader, Cursors(services.sealer), track_log),
+                shapes=TrackShapes(services.engine),
                 exporter=TrackExporter(reader),
                 importer=importer,
             ),
