@@ -5,11 +5,16 @@
 -- ARGV[1]  header of the published message
 -- ARGV[2]  rows, one after another
 -- ARGV[3]  width of a row in bytes
--- ARGV[4]  seconds to keep the hash
+-- ARGV[4]  seconds to keep the hash, and a row
 -- Answers  {subscribers, rows that outrank published ones}
+--
+-- A put renews the whole hash, so it also looks at a few rows and removes those that are too old: otherwise a channel that
+-- nobody reads would keep every rider who ever passed. What is old is measured by the rows that are put.
 --
 -- A row begins with generation (8), version (8), kind (1), time (8), rider (8), all big-endian. Numbers are compared, not
 -- strings: Lua compares strings by the locale. Doubles are exact below 2^53.
+
+local LOOKED_AT = 16
 
 local width = tonumber(ARGV[3])
 
@@ -21,10 +26,16 @@ local function outranks(row, kept)
   return kind > kept_kind
 end
 
+local function moment_of(row)
+  return (struct.unpack('>I8', row, 18))
+end
+
 local won, lost = {}, {}
+local newest = 0
 for begin = 1, #ARGV[2], width do
   local row = string.sub(ARGV[2], begin, begin + width - 1)
   local rider = string.sub(row, 26, 33)
+  newest = math.max(newest, moment_of(row))
   local kept = redis.call('HGET', KEYS[1], rider)
   if not kept or #kept ~= width or outranks(row, kept) then
     redis.call('HSET', KEYS[1], rider, row)
@@ -34,6 +45,11 @@ for begin = 1, #ARGV[2], width do
   end
 end
 
+local oldest = newest - tonumber(ARGV[4]) * 1000
+local some = redis.call('HRANDFIELD', KEYS[1], LOOKED_AT, 'WITHVALUES')
+for i = 1, #some, 2 do
+  if #some[i + 1] ~= width or moment_of(some[i + 1]) < oldest then redis.call('HDEL', KEYS[1], some[i]) end
+end
 redis.call('EXPIRE', KEYS[1], ARGV[4])
 local subscribers
 if #won > 0 then

@@ -5,8 +5,11 @@ import asyncio
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from redis.asyncio import Redis
 
 from domain.kit.errors import Unavailable
+from realtime.bus.connections import BusOptions
+from realtime.bus.redis_bus import kept_in
 from realtime.hub.records import Item, LiveRecord, Tombstone, outranks, pack, unpack
 from server.stack import RedisServer
 from tests.realtime.bus.ears import Ear, ears
@@ -72,6 +75,29 @@ async def test_a_snapshot_leaves_out_what_is_too_old_and_forgets_it(own_redis: R
         await one.bus.publish({"ride:1": rows(position(1, at=1_000), position(1, rider=2, at=2_000))})
         assert list(unpack(await one.bus.snapshot("ride:1", 1_500))) == [position(1, rider=2, at=2_000)]
         assert list(unpack(await one.bus.snapshot("ride:1", 0))) == [position(1, rider=2, at=2_000)]
+
+
+async def test_old_rows_go_as_others_are_put_whether_or_not_anybody_reads(own_redis: RedisServer) -> None:
+    kept_ms = BusOptions(own_redis.url).keep_seconds * 1000
+    async with ears(own_redis.url, "one") as (one,), Redis.from_url(own_redis.url) as client:
+        old = [position(1, rider=rider, at=1_000) for rider in range(1, 201)]
+        young = [position(1, rider=rider, at=1_001 + kept_ms) for rider in range(201, 221)]
+        await one.bus.publish({"ride:1": rows(*old)})
+        await one.bus.publish({"ride:1": rows(*young)})
+
+        async def put_and_count() -> int:
+            await one.bus.publish({"ride:1": rows(young[0])})
+            return int(await client.hlen(kept_in("ride:1")))
+
+        counts = [await put_and_count() for _ in range(10)]
+        assert counts[-1] - len(young) >= 200 - 11 * 16, "each put looks at a few rows only"
+        assert counts[-1] < counts[0]
+
+        async def only_the_young_are_left() -> bool:
+            return await put_and_count() == len(young)
+
+        await eventually(only_the_young_are_left)
+        assert set(unpack(await one.bus.snapshot("ride:1", 0))) == set(young)
 
 
 _items = st.lists(
