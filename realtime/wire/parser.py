@@ -10,6 +10,7 @@ from enum import IntEnum
 import msgspec
 
 from domain.kit.errors import Invalid, Problem, TooLarge
+from realtime.wire.bad_json import bad_json
 from realtime.wire.packets import Arguments
 
 MOST_ATTACHMENTS = 16
@@ -89,6 +90,8 @@ def parse_event(header: Header, most_characters: int) -> tuple[str, Arguments]:
     except RecursionError as error:
         raise Malformed(Invalid("nested too deeply"), header.ack_id) from error
     except (msgspec.MsgspecError, ValueError) as error:
+        if type(error) is msgspec.DecodeError:
+            raise Malformed(bad_json(error, header.body), header.ack_id) from error
         complaint = Invalid('an event is a JSON array that begins with its name: ["feature:verb", {…}]')
         raise Malformed(complaint, header.ack_id) from error
     return name, Arguments(rest, size, binary=header.kind is Kind.BINARY_EVENT)

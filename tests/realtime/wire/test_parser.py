@@ -65,3 +65,34 @@ def test_any_text_is_read_or_malformed(text: str) -> None:
 def test_headers_that_are_wrong(text: str) -> None:
     with pytest.raises(Malformed):
         parse_event(parse_header(text), 100)
+
+
+@pytest.mark.parametrize(
+    ("payload", "says", "field"),
+    [
+        ('{"fix":{"latitude":NaN}}', "NaN and Infinity are not JSON", "fix.latitude"),
+        ('{"fix": {"seq": 1, "speed" : -Infinity}}', "NaN and Infinity are not JSON", "fix.speed"),
+        ('{"é":"[{,","fixes":[{"a":[]},{"x":1,"heading":inf}]}', "NaN and Infinity are not JSON", "fixes[1].heading"),
+        ('{"bounds":[8.1,46.2,nan]}', "NaN and Infinity are not JSON", "bounds[2]"),
+        ("NaN", "NaN and Infinity are not JSON", None),
+        ('{},{"second":NaN}', "NaN and Infinity are not JSON", None),
+        ('{"far":"' + "x" * 5000 + '","latitude":NaN}', "NaN and Infinity are not JSON", None),
+        ('{"speed":undefined}', "not valid JSON: invalid character", "speed"),
+        ('{"speed":01}', "not valid JSON: invalid number", "speed"),
+        ('{"speed":"', "not valid JSON: it ends too early", None),
+        ('{"speed":1]', "not valid JSON", "speed"),
+        ("'a'", "not valid JSON: invalid character", None),
+    ],
+)
+def test_what_is_no_json_is_told_so_with_its_field(payload: str, says: str, field: str | None) -> None:
+    with pytest.raises(Malformed) as fault:
+        parse_event(parse_header(f'27["location:update",{payload}]'), 100_000)
+    assert fault.value.ack_id == 7
+    assert fault.value.problem.message.startswith(says)
+    assert fault.value.problem.field == field
+
+
+@pytest.mark.parametrize("body", ["{}", "[]", "[1]", '"location:update"', "[null,{}]"])
+def test_an_event_of_another_shape_is_told_the_shape(body: str) -> None:
+    with pytest.raises(Malformed, match="a JSON array that begins with its name"):
+        parse_event(parse_header(f"2{body}"), 100)
