@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, CDPSession, ConsoleMessage, Page, async_playwright
 
 _NAMES = (
     "chromium",
@@ -54,6 +54,7 @@ class Window:
 
     page: Page
     context: BrowserContext
+    devtools: CDPSession
     complaints: list[str] = field(default_factory=list)
     network_may_fail: bool = False
     """While a test cuts the line, requests that fail are no complaint."""
@@ -65,10 +66,8 @@ class Window:
 
     async def stand(self, latitude: float, longitude: float, **more: float) -> None:
         """Be at a place; `more` are altitude (metres), heading (degrees) and speed (metres a second)."""
-        session = await self.context.new_cdp_session(self.page)
         position = {"latitude": latitude, "longitude": longitude, "accuracy": 5, **more}
-        await session.send("Emulation.setGeolocationOverride", position)
-        await session.detach()
+        await self.devtools.send("Emulation.setGeolocationOverride", position)
 
 
 @asynccontextmanager
@@ -86,9 +85,10 @@ async def window(
         **more,
     )
     context.set_default_timeout(10_000)
-    opened = Window(await context.new_page(), context)
-    opened.page.on("console", opened.heard)
-    opened.page.on("pageerror", lambda error: opened.complaints.append(f"uncaught: {error}"))
+    page = await context.new_page()
+    opened = Window(page, context, await context.new_cdp_session(page))
+    page.on("console", opened.heard)
+    page.on("pageerror", lambda error: opened.complaints.append(f"uncaught: {error}"))
     try:
         yield opened
     finally:
