@@ -138,6 +138,7 @@ def _ride(options: argparse.Namespace, environment: Mapping[str, str]) -> None:
             part.start(environment)
         _await_ready(url, server)
         _create_demo_rider(url)
+        _give_past_rides(url, environment, logs)
         _say(f"starting {options.riders} simulated riders")
         riders.start(environment)
         _welcome(url, logs)
@@ -177,6 +178,17 @@ def _create_demo_rider(url: str) -> None:
     except urllib.error.HTTPError as answer:
         if answer.code != 409:
             raise DemoFailed(f"the demo rider could not be made: the server answered {answer.code}") from answer
+
+
+def _give_past_rides(url: str, environment: Mapping[str, str], logs: Path) -> None:
+    """Something for the demo rider's list of rides; the demonstration goes on without."""
+    command = ["loadtests.past_rides", "--url", url, "--identifier", DEMO_USER, "--password", DEMO_PASSWORD]
+    with (logs / "past_rides.log").open("wb") as log:
+        done = subprocess.run(  # noqa: S603 - our own module
+            [sys.executable, "-m", *command], env=dict(environment), stdout=log, stderr=subprocess.STDOUT, check=False
+        )
+    if done.returncode != 0:
+        _say(f"the demo rider has no past rides; {logs / 'past_rides.log'} says why")
 
 
 def _welcome(url: str, logs: Path) -> None:
