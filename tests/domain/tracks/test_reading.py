@@ -128,7 +128,7 @@ async def test_a_reader_who_leaves_early_gives_the_connection_back(riders: World
 
 
 async def test_memory_does_not_grow_with_the_track(riders: World, reader: TrackReader) -> None:
-    track = await found(reader, await seed_track(riders.engine, (await riders.rider()).user.id, points=60_000))
+    track = await found(reader, await seed_track(riders.engine, (await riders.rider()).user.id, points=20_000))
     count = 0
     tracemalloc.start()
     try:
@@ -139,8 +139,8 @@ async def test_memory_does_not_grow_with_the_track(riders: World, reader: TrackR
     finally:
         tracemalloc.stop()
 
-    assert count == 60_000
-    assert peak < 8_000_000, peak
+    assert count == 20_000
+    assert peak < 6_000_000, peak
 
 
 async def found(reader: TrackReader, seeded: Seeded) -> Track:
