@@ -153,7 +153,6 @@ export class LivePage {
     const connection = this.#connection;
     connection.on("location:frame", (frame) => {
       this.#fleet.take(frame, Date.now());
-      this.#seeker.look();
     });
     connection.on("session:ready", (ready) => {
       this.#stage.me = ready.rider;
@@ -182,7 +181,6 @@ export class LivePage {
   async #see(sight: Sight): Promise<void> {
     const cells = new Set(sight.kind === "riders" ? sight.cells : []);
     this.#fleet.retain((topic) => topic.startsWith("rider:") || cells.has(topic.slice("cell:".length)), Date.now());
-    this.#seeker.look();
     this.#showChip(sight);
     await this.#map.fill(SOURCES.density, sight.kind === "density" ? await counted(sight.cells ?? []) : NOTHING);
     await this.#drawCells();

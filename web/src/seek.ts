@@ -1,7 +1,7 @@
 /**
  * Finds riders when none is in sight: out to the world, then down to where most are, until single riders show.
  *
- * Gives way as soon as somebody moves the map by hand.
+ * Gives way as soon as somebody moves the map by hand, and gives up after a while.
  */
 
 import { ahead, type Place } from "./geo.ts";
@@ -10,18 +10,26 @@ import type { LiveMap } from "./map/live-map.ts";
 import type { Fleet } from "./riders/fleet.ts";
 import type { Sight } from "./viewport.ts";
 
-/** Where a server without counts most likely has its riders: the roads around the Stelvio. */
-const FALLBACK = { latitude: 46.53, longitude: 10.45, zoom: 11.3 };
-const MOST_STEPS = 6;
-const SETTLE_MS = 900;
+/** Where riders most likely are when the server has counted none: the roads around the Stelvio. */
+const LIKELY = { latitude: 46.53, longitude: 10.45, zoom: 11.3 };
+const LOOK_EVERY_MS = 300;
+const GIVE_UP_MS = 25_000;
+/** Snapshots of all cells come within this time after the map has stopped. */
+const SETTLED_MS = 900;
+/** Counts come every two seconds. */
+const COUNTED_MS = 4500;
+
+type Hop = "here" | "world" | "cell" | "likely";
 
 export class Seeker {
   readonly #map: LiveMap;
   readonly #fleet: Fleet;
   readonly #sight: () => Sight;
   readonly #animate: () => boolean;
-  #steps = 0;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #timer: ReturnType<typeof setInterval> | undefined;
+  #hops: Hop[] = [];
+  #hoppedAt = 0;
+  #begunAt = 0;
 
   constructor(map: LiveMap, fleet: Fleet, sight: () => Sight, animate: () => boolean) {
     this.#map = map;
@@ -32,57 +40,81 @@ export class Seeker {
   }
 
   get seeking(): boolean {
-    return this.#steps > 0;
+    return this.#timer !== undefined;
   }
 
   /** Show all riders that are known, or go looking for some. */
   begin(): void {
-    this.#steps = MOST_STEPS;
-    this.#step();
+    this.stop();
+    this.#hops = [];
+    this.#begunAt = Date.now();
+    if (this.#show()) return;
+    this.#hop("here");
+    this.#timer = setInterval(() => this.#look(), LOOK_EVERY_MS);
   }
 
   stop(): void {
-    this.#steps = 0;
-    clearTimeout(this.#timer);
+    clearInterval(this.#timer);
+    this.#timer = undefined;
   }
 
-  /** What is in sight has changed. */
-  look(): void {
-    if (this.#steps === 0) return;
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#step(), this.#map.gl.isMoving() ? SETTLE_MS : SETTLE_MS / 2);
-  }
-
-  #step(): void {
-    if (this.#steps === 0) return;
-    if (this.#map.gl.isMoving()) return this.look();
-    this.#steps--;
-    const riders = this.#fleet.present(Date.now()).map((rider) => rider.sighting);
-    const sight = this.#sight();
-    if (riders.length > 0) return this.#found(riders);
-    if (sight.kind === "density" && sight.cells && sight.cells.length > 0) return void this.#approach(sight.cells);
-    if (sight.kind === "blank" || this.#steps === MOST_STEPS - 3) {
-      this.#map.fly(FALLBACK, FALLBACK.zoom, this.#animate());
-      this.stop();
-    } else if (sight.kind === "riders") {
-      this.#map.gl.easeTo({ zoom: 2, animate: this.#animate() });
-      this.look();
-    } else {
-      this.look();
+  #look(): void {
+    const now = Date.now();
+    if (now - this.#begunAt > GIVE_UP_MS) return this.stop();
+    if (this.#map.gl.isMoving()) {
+      this.#hoppedAt = now;
+      return;
     }
+    const waited = now - this.#hoppedAt;
+    if (waited < SETTLED_MS) return;
+    if (this.#show()) return this.stop();
+    const sight = this.#sight();
+    if (sight.kind === "density") this.#followCounts(sight.cells, waited);
+    else if (sight.kind === "blank") this.#goWhereLikely();
+    else if (sight.kind === "riders") this.#goElsewhere();
   }
 
-  #found(riders: Place[]): void {
-    this.stop();
-    this.#map.fit(nearby(riders), this.#animate());
+  /** All single riders that are known, in one view. */
+  #show(): boolean {
+    if (this.#sight().kind !== "riders") return false;
+    const present = this.#fleet.present(Date.now()).filter((rider) => rider.goneAt === null);
+    if (present.length === 0) return false;
+    this.#map.fit(nearby(present.map((rider) => rider.sighting)), this.#animate());
+    return true;
   }
 
+  #followCounts(cells: readonly (readonly [string, number])[] | null, waited: number): void {
+    if (cells && cells.length > 0) void this.#approach(cells);
+    else if (waited > COUNTED_MS) this.#goWhereLikely();
+  }
+
+  /** Nobody here: first out to the world, then to the likely place, then no further. */
+  #goElsewhere(): void {
+    if (this.#hops.includes("world")) return this.#goWhereLikely();
+    this.#hop("world");
+    this.#map.gl.easeTo({ zoom: 2, animate: this.#animate() });
+  }
+
+  #goWhereLikely(): void {
+    if (this.#hops.includes("likely")) return this.stop();
+    this.#hop("likely");
+    this.#map.fly(LIKELY, LIKELY.zoom, this.#animate());
+  }
+
+  /** Down to the fullest cell; nearer each time, because counts end where single riders begin. */
   async #approach(cells: readonly (readonly [string, number])[]): Promise<void> {
+    this.#hop("cell");
     const [fullest] = cells.reduce((most, each) => (each[1] > most[1] ? each : most));
     const [west, south, east, north] = await extentOf(fullest);
-    if (this.#steps === 0) return;
-    this.#map.gl.fitBounds([west, south, east, north], { padding: 24, animate: this.#animate(), duration: 1500 });
-    this.look();
+    if (!this.seeking) return;
+    const fitting = this.#map.gl.cameraForBounds([west, south, east, north], { padding: 16 });
+    const zoom = Math.max(fitting?.zoom ?? 0, this.#map.gl.getZoom() + 0.7);
+    this.#map.fly({ latitude: (south + north) / 2, longitude: (west + east) / 2 }, zoom, this.#animate());
+  }
+
+  #hop(hop: Hop): void {
+    this.#hops.push(hop);
+    this.#hoppedAt = Date.now();
   }
 }
 

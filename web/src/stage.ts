@@ -7,7 +7,7 @@
 import type { MapEventType } from "maplibre-gl";
 
 import type { LiveMap } from "./map/live-map.ts";
-import { Painter, type PaintedRider, type Scene } from "./map/painter.ts";
+import { Painter, TAIL_MS, type PaintedRider, type Scene } from "./map/painter.ts";
 import type { Palette } from "./map/palette.ts";
 import type { OwnPosition } from "./ride.ts";
 import type { Fleet, Rider } from "./riders/fleet.ts";
@@ -130,6 +130,7 @@ export class Stage {
   #painted(rider: Rider, now: number): PaintedRider {
     rider.turn(now);
     const { speed, heardAt } = rider.sighting;
+    const followed = rider.number === this.#followed;
     const stale = Math.min(1, Math.max(0, (now - heardAt - FRESH_MS) / (STALE_MS - FRESH_MS)));
     return {
       number: rider.number,
@@ -140,8 +141,8 @@ export class Stage {
       label: rider.number === this.me ? "You" : rider.label,
       detail: speed === null ? "" : speedWords(speed),
       strength: 1 - stale * (1 - FAINTEST),
-      followed: rider.number === this.#followed,
-      trail: rider.trail.points,
+      followed,
+      trail: followed ? rider.trail.points : rider.trail.since(now - TAIL_MS),
     };
   }
 

@@ -15,7 +15,7 @@ export type Sight =
   | { kind: "riders"; resolution: number; cells: readonly string[] }
   | { kind: "density"; resolution: number; cells: LocationDensity["cells"] | null };
 
-const MARGIN = 0.15;
+const MARGIN = 0.08;
 const LEAST_PAUSE_MS = 250;
 const ZOOM_SLACK = 0.6;
 

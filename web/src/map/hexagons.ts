@@ -1,6 +1,6 @@
 /** H3 cells as shapes. The library is fetched when the first one is needed. */
 
-import type { Feature, FeatureCollection, Polygon, Position } from "geojson";
+import type { Feature, FeatureCollection, Point, Polygon, Position } from "geojson";
 
 const load = (): Promise<typeof import("h3-js")> => import("h3-js");
 
@@ -11,12 +11,15 @@ export async function outlines(cells: readonly string[]): Promise<FeatureCollect
   return { type: "FeatureCollection", features };
 }
 
-/** Cells with how many riders are in each. */
-export async function counted(cells: readonly (readonly [string, number])[]): Promise<FeatureCollection<Polygon>> {
-  const { cellToBoundary } = await load();
-  const features = cells.map(([cell, count]) =>
-    hexagon(cellToBoundary(cell, true), { count: Math.max(1, count), label: count.toLocaleString() }),
-  );
+/** Cells with how many riders are in each; a point in the middle of each carries the number. */
+export async function counted(cells: readonly (readonly [string, number])[]): Promise<FeatureCollection<Polygon | Point>> {
+  const { cellToBoundary, cellToLatLng } = await load();
+  const features = cells.flatMap(([cell, count]) => {
+    const [latitude, longitude] = cellToLatLng(cell);
+    const middle: Point = { type: "Point", coordinates: [longitude, latitude] };
+    const properties = { count: Math.max(1, count), label: count.toLocaleString() };
+    return [hexagon(cellToBoundary(cell, true), properties), { type: "Feature" as const, properties, geometry: middle }];
+  });
   return { type: "FeatureCollection", features };
 }
 

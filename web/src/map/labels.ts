@@ -11,7 +11,7 @@ const GAP = 9;
 const INSET = 8;
 const MOST = 120;
 
-interface Box {
+export interface Box {
   x: number;
   y: number;
   width: number;
@@ -27,13 +27,13 @@ export class Labels {
   readonly #widths = new Map<string, number>();
   readonly #sides = new Map<number, number>();
 
-  /** Paint labels in the order given; a rider's marker is no place for another's label. */
-  paint(pen: CanvasRenderingContext2D, anchors: readonly Anchor[], palette: Palette, radius: number): void {
+  /** Paint labels in the order given, within the frame; a rider's marker is no place for another's label. */
+  paint(pen: CanvasRenderingContext2D, anchors: readonly Anchor[], palette: Palette, radius: number, frame: Box): void {
     const taken: Box[] = anchors.slice(0, MOST * 4).map(({ point }) => around(point, radius));
     pen.textBaseline = "middle";
     pen.textAlign = "left";
     for (const [index, anchor] of anchors.slice(0, MOST).entries()) {
-      const box = this.#place(pen, anchor, radius, taken, index);
+      const box = this.#place(pen, anchor, radius, taken, index, frame);
       if (!box) continue;
       taken.push(box);
       this.#draw(pen, anchor.rider, box, palette);
@@ -41,7 +41,14 @@ export class Labels {
   }
 
   /** A free place right of the rider, else left, below, above; the side of the last frame first, so that labels stay. */
-  #place(pen: CanvasRenderingContext2D, { rider, point }: Anchor, radius: number, taken: Box[], own: number): Box | null {
+  #place(
+    pen: CanvasRenderingContext2D,
+    { rider, point }: Anchor,
+    radius: number,
+    taken: Box[],
+    own: number,
+    frame: Box,
+  ): Box | null {
     const width = this.#width(pen, NAME_FONT, rider.label) + this.#detailWidth(pen, rider) + INSET * 2;
     const reach = radius + GAP;
     const sides: Box[] = [
@@ -53,7 +60,7 @@ export class Labels {
     const last = this.#sides.get(rider.number) ?? 0;
     for (const side of [last, 0, 1, 2, 3]) {
       const box = sides[side]!;
-      if (taken.some((other, index) => index !== own && overlap(box, other))) continue;
+      if (!inside(box, frame) || taken.some((other, index) => index !== own && overlap(box, other))) continue;
       this.#sides.set(rider.number, side);
       return box;
     }
@@ -99,6 +106,11 @@ export class Labels {
 
 function around({ x, y }: { x: number; y: number }, radius: number): Box {
   return { x: x - radius - 2, y: y - radius - 2, width: radius * 2 + 4, height: radius * 2 + 4 };
+}
+
+function inside(box: Box, frame: Box): boolean {
+  const across = box.x >= frame.x && box.x + box.width <= frame.x + frame.width;
+  return across && box.y >= frame.y && box.y + box.height <= frame.y + frame.height;
 }
 
 function overlap(one: Box, other: Box): boolean {

@@ -10,7 +10,7 @@ import type { Map as GlMap } from "maplibre-gl";
 import type { Place } from "../geo.ts";
 import type { TrailPoint } from "../riders/trail.ts";
 import { degreeWords, multiples } from "./graticule.ts";
-import { Labels } from "./labels.ts";
+import { Labels, type Box } from "./labels.ts";
 import type { Palette } from "./palette.ts";
 
 export interface PaintedRider {
@@ -24,6 +24,7 @@ export interface PaintedRider {
   /** From 1 (just heard of) down to the faintest. */
   strength: number;
   followed: boolean;
+  /** All of it for the followed rider, else what is younger than `TAIL_MS`. */
   trail: readonly TrailPoint[];
 }
 
@@ -42,7 +43,9 @@ interface Point {
 }
 
 const RADIUS = 10;
-const TAIL_MS = 60_000;
+const SHADES = 8;
+/** How far back the tails of riders who are not followed reach. */
+export const TAIL_MS = 150_000;
 const FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif";
 
 export class Painter {
@@ -97,7 +100,9 @@ export class Painter {
     if (scene.own) this.#ownPosition(scene.own);
     const order = [...shown].sort((one, other) => Number(one.followed) - Number(other.followed));
     for (const rider of order) this.#marker(rider);
-    this.#nameRiders([...order].reverse());
+    const { left, top, bottom } = scene.covered;
+    const frame = { x: left + 4, y: top + 4, width: width - left - 8, height: height - top - bottom - 8 };
+    this.#nameRiders([...order].reverse(), frame);
   }
 
   #fit(): { width: number; height: number } {
@@ -142,8 +147,7 @@ export class Painter {
   /** All of the followed rider's trail; of the others a tail that fades with time. */
   #trail(rider: PaintedRider, now: number): void {
     const pen = this.#pen;
-    const since = rider.followed ? 0 : now - TAIL_MS;
-    const points = rider.trail.filter((point) => point.at >= since);
+    const points = rider.trail;
     const head = this.#points.get(rider.number) ?? this.#project(rider.place);
     pen.lineCap = pen.lineJoin = "round";
     if (rider.followed) {
@@ -152,20 +156,28 @@ export class Painter {
       this.#stroke(path, rider.colour, 4, 1);
       return;
     }
-    let from: Point | null = null;
-    for (const point of points) {
-      const to = this.#project(point);
-      if (from && !point.breaks) this.#fading(from, to, rider, (now - point.at) / TAIL_MS);
-      from = to;
+    for (const [shade, path] of this.#shades(points, head, now).entries()) {
+      this.#stroke(path, rider.colour, 3, (0.5 * rider.strength * (shade + 1)) / SHADES);
     }
-    if (from) this.#fading(from, head, rider, 0);
   }
 
-  #fading(from: Point, to: Point, rider: PaintedRider, age: number): void {
-    const path = new Path2D();
-    path.moveTo(from.x, from.y);
-    path.lineTo(to.x, to.y);
-    this.#stroke(path, rider.colour, 3, 0.45 * rider.strength * Math.max(0, 1 - age));
+  /** A tail as a few paths, the faintest first: a stroke for each of its points would be too much for many riders. */
+  #shades(points: readonly TrailPoint[], head: Point, now: number): Path2D[] {
+    const paths = Array.from({ length: SHADES }, () => new Path2D());
+    let from: Point | null = null;
+    let shade = -1;
+    const line = (to: Point, wanted: number): void => {
+      if (from && wanted !== shade) paths[wanted]!.moveTo(from.x, from.y);
+      shade = wanted;
+      if (from) paths[wanted]!.lineTo(to.x, to.y);
+      from = to;
+    };
+    for (const point of points) {
+      if (point.breaks) [from, shade] = [null, -1];
+      line(this.#project(point), Math.max(0, Math.floor((1 - (now - point.at) / TAIL_MS) * (SHADES - 0.01))));
+    }
+    if (points.length > 0) line(head, SHADES - 1);
+    return paths;
   }
 
   #pathOf(points: readonly TrailPoint[], head: Point): Path2D {
@@ -232,12 +244,12 @@ export class Painter {
     pen.restore();
   }
 
-  #nameRiders(riders: readonly PaintedRider[]): void {
+  #nameRiders(riders: readonly PaintedRider[], frame: Box): void {
     const anchors = riders.flatMap((rider) => {
       const point = this.#points.get(rider.number);
       return point ? [{ rider, point }] : [];
     });
-    this.#labels.paint(this.#pen, anchors, this.palette, RADIUS);
+    this.#labels.paint(this.#pen, anchors, this.palette, RADIUS, frame);
   }
 }
 

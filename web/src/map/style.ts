@@ -29,7 +29,7 @@ export function baseStyle(config: Config, palette: Palette): StyleSpecification 
     style.layers.push({ id: "tiles", type: "raster", source: "tiles" });
     return style;
   }
-  style.sources[SOURCES.world] = { ...EMPTY, attribution: "Natural Earth" };
+  style.sources[SOURCES.world] = EMPTY;
   style.layers.push(...groundLayers(palette));
   return style;
 }
@@ -99,25 +99,28 @@ function overlayLayers(palette: Palette): LayerSpecification[] {
       id: "density",
       type: "fill",
       source: SOURCES.density,
+      filter: ["==", ["geometry-type"], "Polygon"],
       paint: {
         "fill-color": palette.density,
-        "fill-opacity": ["interpolate", ["linear"], ["ln", ["get", "count"]], 0, 0.14, 3, 0.38, 7, 0.72],
+        "fill-opacity": ["interpolate", ["linear"], ["ln", ["get", "count"]], 0, 0.12, 3, 0.3, 7, 0.7],
       },
     },
     {
       id: "density-edges",
       type: "line",
       source: SOURCES.density,
+      filter: ["==", ["geometry-type"], "Polygon"],
       paint: { "line-color": palette.density, "line-width": 1.25, "line-opacity": 0.8 },
     },
     {
       id: "density-counts",
       type: "symbol",
       source: SOURCES.density,
+      filter: ["==", ["geometry-type"], "Point"],
       layout: {
         "text-field": ["get", "label"],
         "text-font": FONT,
-        "text-size": 14,
+        "text-size": 16,
         "text-allow-overlap": false,
         "symbol-sort-key": ["-", 0, ["get", "count"]],
       },

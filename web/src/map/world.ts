@@ -56,8 +56,22 @@ function featureOf(shape: Shape, arcs: Position[][]): Feature<MultiPolygon> {
 
 /** A ring from its arcs; a negative number is the arc `~number`, backwards. Neighbours share their end points. */
 function joined(ring: number[], arcs: Position[][]): Position[] {
-  return ring.flatMap((number, index) => {
+  const corners = ring.flatMap((number, index) => {
     const arc = number < 0 ? [...arcs[~number]!].reverse() : arcs[number]!;
     return index === 0 ? arc : arc.slice(1);
   });
+  return unrolled(corners);
+}
+
+/** A ring across 180° goes on beyond it; one around the pole (Antarctica) is led along the edge of the map. */
+function unrolled(ring: Position[]): Position[] {
+  let turns = 0;
+  const flat = ring.map(([longitude, latitude], index) => {
+    const before = index === 0 ? longitude! : ring[index - 1]![0]!;
+    if (longitude! - before > 180) turns -= 360;
+    else if (longitude! - before < -180) turns += 360;
+    return [longitude! + turns, latitude!];
+  });
+  const [first, last] = [flat[0]![0]!, flat.at(-1)![0]!];
+  return Math.abs(last - first) < 180 ? flat : [...flat, [last, -90], [first, -90], flat[0]!];
 }

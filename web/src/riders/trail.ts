@@ -20,6 +20,17 @@ export class Trail {
     return this.#points;
   }
 
+  /** The points from a moment on. */
+  since(at: number): readonly TrailPoint[] {
+    let [low, high] = [0, this.#points.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.#points[middle]!.at < at) low = middle + 1;
+      else high = middle;
+    }
+    return this.#points.slice(low);
+  }
+
   /** Metres along what was seen. */
   metres = 0;
 
