@@ -35,6 +35,9 @@ def main() -> int:
         except httpx.HTTPStatusError as refusal:
             print(f"{refusal.request.url.path}: {refusal.response.text}", file=sys.stderr)
             return 1
+        except httpx.TransportError as fault:
+            print(f"{options.url} does not answer: {fault}", file=sys.stderr)
+            return 1
     return 0
 
 
@@ -43,7 +46,7 @@ def give_rides(client: httpx.Client, identifier: str, password: str) -> int:
     login = {"identifier": identifier, "password": password, "device_id": _DEVICE}
     token = client.post("/v1/auth/login", json=login).raise_for_status().json()["access_token"]
     client.headers["Authorization"] = f"Bearer {token}"
-    if client.get("/v1/tracks", params={"limit": 1}).raise_for_status().json()["tracks"]:
+    if client.get("/v1/tracks", params={"limit": 1}).raise_for_status().json()["items"]:
         return 0
     for number, (days_ago, minutes) in enumerate(_RIDES):
         began_ms = round((time.time() - days_ago * _DAY_SECONDS) * 1000)
