@@ -1,7 +1,8 @@
 """Asks Postgres every second what hints may have missed: sessions that were revoked, policies that changed.
 
 Hints travel through Redis and are quick; a node that Redis has forgotten still closes a revoked socket, and hides a
-rider, within two seconds.
+rider, within two seconds. The first look goes back to the oldest token that may still live: only then does the node
+know who must not be let in, whatever Redis has lost.
 """
 
 from collections.abc import Callable
@@ -16,8 +17,8 @@ from domain.kit.errors import Unavailable
 from domain.location.service import RiderDirectory
 
 LOOK_SECONDS = 1.0
-OVERLAP = timedelta(seconds=15)
-"""Clocks of nodes differ, and transactions commit a while after the time they carry."""
+ALLOWANCE = timedelta(seconds=30)
+"""Clocks of nodes differ, and a transaction has waits and statements before the one that commits it."""
 
 _log = structlog.get_logger(__name__)
 
@@ -31,37 +32,50 @@ class Truth:
         directory: RiderDirectory,
         clock: Clock,
         *,
-        session_revoked: Callable[[UUID, int], None],
-        policy_changed: Callable[[UUID, int], None],
+        token_seconds: float,
+        statement_seconds: float,
     ) -> None:
+        """`token_seconds`: how long an access token lives; `statement_seconds`: how long a commit may take."""
         self._accounts = accounts
         self._directory = directory
         self._clock = clock
-        self._session_revoked = session_revoked
-        self._policy_changed = policy_changed
-        self._since = clock.now() - OVERLAP
+        self._overlap = timedelta(seconds=statement_seconds) + ALLOWANCE
+        self._policies_since = clock.now() - self._overlap
+        self._revoked_since = self._policies_since - timedelta(seconds=token_seconds)
         self._revoked: set[UUID] = set()
         self._policies: set[tuple[UUID, int]] = set()
+        self._on_session_revoked: Callable[[UUID, int], None] = lambda session_id, expires_at_ms: None
+        self._on_policy_changed: Callable[[UUID, int], None] = lambda user_id, version: None
+        self.fresh = False
+        """Whether a look has succeeded: every session whose tokens may still live is known if it was revoked."""
+
+    def attach(
+        self, *, session_revoked: Callable[[UUID, int], None], policy_changed: Callable[[UUID, int], None]
+    ) -> None:
+        """Call these for what is new; they may be called for what the node has heard already."""
+        self._on_session_revoked = session_revoked
+        self._on_policy_changed = policy_changed
 
     async def run(self) -> None:
         """Look until cancelled."""
         while True:
-            await self._clock.sleep(LOOK_SECONDS)
             try:
                 await self.look()
             except Unavailable:
                 _log.info("truth_waits_for_postgres")
+            await self._clock.sleep(LOOK_SECONDS)
 
     async def look(self) -> None:
         """Pass on what is new since the last look that succeeded. Raises Unavailable."""
-        next_since = self._clock.now() - OVERLAP
-        revoked = await self._accounts.revoked_since(self._since)
-        changed = set(await self._directory.policies_changed_since(self._since))
+        next_since = self._clock.now() - self._overlap
+        revoked = await self._accounts.revoked_since(self._revoked_since)
+        changed = set(await self._directory.policies_changed_since(self._policies_since))
         for session_id, expires_at_ms in revoked:
             if session_id not in self._revoked:
-                self._session_revoked(session_id, expires_at_ms)
+                self._on_session_revoked(session_id, expires_at_ms)
         for user_id, version in changed - self._policies:
-            self._policy_changed(user_id, version)
+            self._on_policy_changed(user_id, version)
         self._revoked = {session_id for session_id, _ in revoked}
         self._policies = changed
-        self._since = next_since
+        self._revoked_since = self._policies_since = next_since
+        self.fresh = True

@@ -234,7 +234,7 @@ def _stores(settings: Settings, clock: Clock, registry: CollectorRegistry, addre
         ),
         bus_options=options,
         bus=RedisBus(node_id, clock, options, BusMetrics(registry)),
-        control=ControlLog(clock, options),
+        control=ControlLog(clock, options, remember_seconds=_revocation_memory_seconds(settings)),
         takeover=Takeover(options, node_id),
         track_log=RedisTrackLog(options, stream_limit_bytes=settings.stream_limit_bytes),
         policy_cache=RedisPolicyCache(options),
@@ -262,11 +262,17 @@ def _gateway_options(settings: Settings) -> GatewayOptions:
         event_bytes=settings.event_bytes,
         batch_fixes=settings.batch_fixes,
         send_interval_ms=settings.unwatched_interval_milliseconds,
+        revocation_memory_seconds=_revocation_memory_seconds(settings),
         limits={
             LOCATION_UPDATE.name: Limit(settings.updates_per_second, settings.updates_burst),
             LOCATION_BATCH.name: Limit(settings.batches_per_second, settings.batches_burst),
         },
     )
+
+
+def _revocation_memory_seconds(settings: Settings) -> float:
+    """Longer than any access token lives after its session was revoked, however far clocks are apart."""
+    return settings.access_token_seconds + 5 * 60
 
 
 def _wire_options(settings: Settings) -> WireOptions:

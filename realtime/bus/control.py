@@ -1,8 +1,8 @@
 """What every node must do soon: close the sockets of a revoked session, look up a changed policy.
 
-A Redis stream, because pub/sub loses what is said while a node reconnects. Promises: every event of the last 20
-minutes reaches every node that is up, at least once; the node that announces acts at once, with or without Redis, and
-tells the others as soon as Redis is back. Postgres has the truth: when `fresh` is false, ask there.
+A Redis stream, because pub/sub loses what is said while a node reconnects. Promises: every event that is
+remembered reaches every node that is up, at least once; the node that announces acts at once, with or without Redis,
+and tells the others as soon as Redis is back. Postgres has the truth: when `fresh` is false, ask there.
 """
 
 import asyncio
@@ -22,8 +22,6 @@ from domain.kit.tasks import TaskOwner
 from realtime.bus.connections import BusOptions, Command, RedisLink
 
 CONTROL_STREAM = "control"
-REMEMBERED_MS = 20 * 60 * 1000
-"""Longer than any access token lives after its session was revoked."""
 _FIELD = b"event"
 _BLOCK_MS = 500
 _AT_ONCE = 1000
@@ -54,8 +52,10 @@ _decode = msgspec.json.Decoder(Event).decode
 class ControlLog:
     """Announces and hears control events; implements the domain's RevocationPort and PolicyPort."""
 
-    def __init__(self, clock: Clock, options: BusOptions) -> None:
+    def __init__(self, clock: Clock, options: BusOptions, *, remember_seconds: float) -> None:
+        """`remember_seconds`: longer than an access token lives after its session was revoked."""
         self._clock = clock
+        self._remember_ms = round(remember_seconds * 1000)
         self._options = options
         self._reading = RedisLink(options, name="control", deadline_seconds=_BLOCK_MS / 1000 + options.timeout_seconds)
         self._telling = RedisLink(options, name="control-tell")
@@ -97,7 +97,7 @@ class ControlLog:
         return len(self._untold)
 
     async def run(self) -> None:
-        """Hear (first the last 20 minutes) until cancelled."""
+        """Hear (first all that is remembered) until cancelled."""
         try:
             async with TaskOwner("control") as owner:
                 await asyncio.gather(
@@ -130,7 +130,7 @@ class ControlLog:
                     self._untold = deque([*events[told:], *self._untold], maxlen=_UNTOLD_LIMIT)
 
     def _addition(self, event: Event) -> Command:
-        oldest = self._clock.epoch_ms() - REMEMBERED_MS
+        oldest = self._clock.epoch_ms() - self._remember_ms
         return ("XADD", CONTROL_STREAM, "MINID", "~", oldest, "*", _FIELD, _encode(event))
 
     async def _keep_telling(self) -> None:
@@ -150,7 +150,7 @@ class ControlLog:
             await self._clock.sleep(self._options.reconnect_seconds)
 
     async def _find_place(self) -> None:
-        """Where to read on: 20 minutes ago by Redis' clock at first, and again when the stream is not the one we knew.
+        """Where to read on: at the oldest remembered at first, and again when the stream is not the one we knew.
 
         After a failover or a loss of data the stream's newest id may be lower than the last one read.
         """
@@ -158,7 +158,7 @@ class ControlLog:
             [("TIME",), ("XREVRANGE", CONTROL_STREAM, "+", "-", "COUNT", 1)]
         )
         if self._last is None or not newest or _order(newest[0][0]) < _order(self._last):
-            self._last = b"%d-0" % max(0, int(seconds) * 1000 - REMEMBERED_MS)
+            self._last = b"%d-0" % max(0, int(seconds) * 1000 - self._remember_ms)
 
     async def _hear(self) -> None:
         answer = await self._reading.call(

@@ -1,18 +1,19 @@
-"""Was this session revoked? Asked at every CONNECT; answered from memory while the control log is heard.
+"""Was this session revoked? Asked at every CONNECT; answered from memory while nothing can have been missed.
 
-Without Redis, Postgres is asked. Without both, what this node heard before counts: while both are away nobody can
-revoke anything. A node that never heard refuses.
+Nothing can when every source is fresh: the control log is heard, and what was revoked before that was read. Otherwise
+Postgres is asked. Without it, what this node heard before counts: while Postgres is away nobody can revoke anything. A
+node that was never fresh refuses.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 from uuid import UUID
 
 from domain.kit.errors import Unavailable
 
 
-class Hearing(Protocol):
-    """How well this node hears the control log."""
+class Source(Protocol):
+    """Where this node hears of revocations."""
 
     @property
     def fresh(self) -> bool:
@@ -23,19 +24,19 @@ class Hearing(Protocol):
 class HeardRevocations:
     """Implements the gateway's `Revocations`; the revocations heard are the gateway's own memory."""
 
-    def __init__(self, hearing: Hearing, ask: Callable[[UUID], Awaitable[bool]]) -> None:
-        self._hearing = hearing
+    def __init__(self, sources: Sequence[Source], ask: Callable[[UUID], Awaitable[bool]]) -> None:
+        self._sources = sources
         self._ask = ask
-        self._ever_heard = False
+        self._ever_fresh = False
 
     async def is_revoked(self, session_id: UUID) -> bool:
         """Whether the session was revoked, as far as the gateway's memory does not know. Raises Unavailable."""
-        if self._hearing.fresh:
-            self._ever_heard = True
+        if all(source.fresh for source in self._sources):
+            self._ever_fresh = True
             return False
         try:
             return await self._ask(session_id)
         except Unavailable:
-            if self._ever_heard:
+            if self._ever_fresh:
                 return False
             raise

@@ -17,6 +17,7 @@ from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("faultless")
 
+REMEMBERED_SECONDS = 2 * 3600
 LATER = SystemClock().epoch_ms() + 900_000
 
 
@@ -25,7 +26,7 @@ class Ears:
 
     def __init__(self, url: str) -> None:
         options = BusOptions(url, timeout_seconds=0.3, heartbeat_seconds=0.1, deaf_seconds=1.0, reconnect_seconds=0.02)
-        self.log = ControlLog(SystemClock(), options)
+        self.log = ControlLog(SystemClock(), options, remember_seconds=REMEMBERED_SECONDS)
         self.revoked: list[UUID] = []
         self.changed: list[UUID] = []
         self.log.attach(session_revoked=lambda session, _: self.revoked.append(session), policy_changed=self._changed)
@@ -69,14 +70,17 @@ async def test_a_changed_policy_is_told_with_its_rider(own_redis: RedisServer) -
         assert there.revoked == []
 
 
-async def test_a_node_that_starts_hears_the_last_twenty_minutes(own_redis: RedisServer) -> None:
+async def test_a_node_that_starts_hears_what_is_remembered(own_redis: RedisServer) -> None:
     here, late = Ears(own_redis.url), Ears(own_redis.url)
-    sessions = [uuid4() for _ in range(5)]
-    async with listening(here):
-        for session in sessions:
+    too_old, old, *new = [uuid4() for _ in range(6)]
+    async with listening(here), Redis.from_url(own_redis.url) as client:
+        for session, seconds in ((too_old, REMEMBERED_SECONDS + 60), (old, REMEMBERED_SECONDS - 60)):
+            event = f'{{"type":"session_revoked","session_id":"{session}","expires_at_ms":1}}'
+            await client.xadd(CONTROL_STREAM, {"event": event}, id=f"{SystemClock().epoch_ms() - seconds * 1000}-0")
+        for session in new:
             await here.log.session_revoked(session, LATER)
         async with listening(late):
-            await eventually(lambda: late.revoked == sessions)
+            await eventually(lambda: late.revoked == [old, *new])
 
 
 @pytest.mark.parametrize("fault", ["kill", "pause", "refuse"])
