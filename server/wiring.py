@@ -141,6 +141,13 @@ def build(settings: Settings, clock: Clock, registry: CollectorRegistry, address
     )
     keeper.attach(policies, dots)
     follower = PolicyFollower(dots, tasks, clock)
+    truth = Truth(
+        accounts,
+        directory,
+        clock,
+        token_seconds=settings.access_token_seconds,
+        statement_seconds=settings.database_statement_timeout_seconds,
+    )
 
     # What phones send.
     track_store = TrackStore(stores.engine)
@@ -162,7 +169,7 @@ def build(settings: Settings, clock: Clock, registry: CollectorRegistry, address
     gateway = Gateway(
         [tracks, watching, SharingHandlers(sharing)],
         verifier=verifier,
-        revocations=HeardRevocations(stores.control, accounts.session_is_revoked),
+        revocations=HeardRevocations([stores.control, truth], accounts.session_is_revoked),
         clock=clock,
         owner=tasks,
         metrics=GatewayMetrics(registry),
@@ -170,13 +177,7 @@ def build(settings: Settings, clock: Clock, registry: CollectorRegistry, address
         hooks=[tracks, watching],
     )
     stores.control.attach(session_revoked=gateway.session_revoked, policy_changed=follower.policy_changed)
-    truth = Truth(
-        accounts,
-        directory,
-        clock,
-        session_revoked=gateway.session_revoked,
-        policy_changed=follower.policy_changed,
-    )
+    truth.attach(session_revoked=gateway.session_revoked, policy_changed=follower.policy_changed)
     wire_options = _wire_options(settings)
     reader = TrackReader(stores.engine, zones)
     return ServerNode(
