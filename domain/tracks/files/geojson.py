@@ -25,15 +25,20 @@ _PIECE_BYTES = 64 * 1024
 Step: TypeAlias = tuple[str, Point]
 """What separates a value from the one before, and the point that it is of."""
 
-_PROPERTIES: tuple[tuple[str, Callable[[Point], object]], ...] = (
-    ("times", lambda point: iso_time(point.timestamp)),
-    ("seqs", lambda point: point.seq),
-    ("speeds", lambda point: point.speed),
-    ("headings", lambda point: point.heading),
-    ("accuracies", lambda point: point.accuracy),
-    ("leans", lambda point: point.lean),
-    ("batteries", lambda point: point.battery),
-    ("flags", lambda point: point.flags),
+
+def _number(value: float | None) -> str:
+    return "null" if value is None else repr(value)
+
+
+_PROPERTIES: tuple[tuple[str, Callable[[Point], str]], ...] = (
+    ("times", lambda point: f'"{iso_time(point.timestamp)}"'),
+    ("seqs", lambda point: str(point.seq)),
+    ("speeds", lambda point: _number(point.speed)),
+    ("headings", lambda point: _number(point.heading)),
+    ("accuracies", lambda point: _number(point.accuracy)),
+    ("leans", lambda point: _number(point.lean)),
+    ("batteries", lambda point: _number(point.battery)),
+    ("flags", lambda point: str(point.flags)),
 )
 
 
@@ -90,8 +95,8 @@ class GeoJsonWriter:
             self._is_alone = False
 
     def _write(self, steps: Sequence[Step]) -> bytes:
-        for (_, value_of), spool in zip(_PROPERTIES, self._spools, strict=True):
-            spool.write("".join(separator + json.dumps(value_of(point)) for separator, point in steps).encode())
+        for (_, text_of), spool in zip(_PROPERTIES, self._spools, strict=True):
+            spool.write("".join([separator + text_of(point) for separator, point in steps]).encode())
         return "".join(separator + _position(point) for separator, point in steps).encode()
 
 

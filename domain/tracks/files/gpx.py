@@ -58,8 +58,9 @@ def _point(point: Point) -> str:
         f' {attribute}="{decimal(value)}"' for attribute in _OWN if (value := getattr(point, attribute)) is not None
     )
     flags = f' flags="{point.flags}"' if point.flags else ""
+    longitude = -180.0 if point.longitude == 180.0 else point.longitude  # the schema has each meridian once
     return (
-        f'<trkpt lat="{decimal(point.latitude)}" lon="{decimal(point.longitude)}">{elevation}'
+        f'<trkpt lat="{decimal(point.latitude)}" lon="{decimal(longitude)}">{elevation}'
         f"<time>{iso_time(point.timestamp)}</time>"
         f'<extensions><tc:fix seq="{point.seq}"{own}{flags}/></extensions></trkpt>\n'
     )
