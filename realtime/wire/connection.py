@@ -126,7 +126,8 @@ class Connection:
             self._link.detach()
             self._link.finish(b"".join(packet.frame for packet in last), status, reason, within)
         else:
-            for packet in (*last, CLOSE):
+            # Official clients that read CLOSE in the same response do not look at `last`; their next poll is refused.
+            for packet in last or (CLOSE,):
                 self._outbox.push(packet)
             self._wake()
         self._loop.call_soon(self._owner.ended, self, reason)
