@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from server.stack import RedisServer
-from tests.e2e.processes import Pair, Site, pair_of, site
+from tests.e2e.processes import Node, Pair, Site, pair_of, site
 from tests.support.databases import Databases
 from tests.support.servers import new_redis, running
 
@@ -26,3 +26,12 @@ def pair(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iter
     redis = new_redis(directory / "redis")
     with databases.migrated() as database_url, running(redis), site(database_url, redis.url, directory) as shared:
         yield asyncio.run(pair_of(shared))
+
+
+@pytest.fixture(scope="module")
+def lone_node(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    """One node that the tests of a module share, as `pair`; it acknowledges quickly."""
+    directory = tmp_path_factory.mktemp("lone")
+    redis, quick = new_redis(directory / "redis"), {"THROTTLECOVE_TICK_MILLISECONDS": "20"}
+    with databases.migrated() as url, running(redis), site(url, redis.url, directory, quick) as shared:
+        yield asyncio.run(shared.node())

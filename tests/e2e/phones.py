@@ -58,6 +58,21 @@ async def login(url: str, username: str) -> Account:
     )
 
 
+async def revoke(account: Account) -> None:
+    """End the account's session, as from another device of the rider."""
+    async with httpx.AsyncClient(base_url=account.url, headers=account.headers) as client:
+        answer = await client.delete(f"/v1/auth/sessions/{account.session_id}")
+    assert answer.status_code == 204, answer.text
+
+
+async def draw_zone(account: Account, latitude: float, longitude: float, radius_metres: float = 200.0) -> None:
+    """A privacy zone, as the app draws it."""
+    zone = {"name": "home", "latitude": latitude, "longitude": longitude, "radius_metres": radius_metres}
+    async with httpx.AsyncClient(base_url=account.url, headers=account.headers, timeout=10) as client:
+        answer = await client.post("/v1/users/zones", json=zone)
+    assert answer.status_code == 201, answer.text
+
+
 class Phone:
     """One connected device. What it hears is kept in `heard`, in order."""
 
@@ -104,6 +119,11 @@ class Phone:
         """Latitude and longitude of a rider's dot, None when it is not on this phone's map."""
         dot = self.dots.get(rider)
         return None if dot is None else (dot["latitude"], dot["longitude"])
+
+    def was_shown(self, rider: int) -> bool:
+        """Whether this phone was ever told where the rider is."""
+        frames = (payload for event, payload in self.heard if event == "location:frame")
+        return any(row[0] == rider for frame in frames for row in frame.get("riders", []))
 
     async def connect(self, url: str | None = None, transports: list[str] | None = None) -> None:
         """Connect and wait for `session:ready`."""

@@ -125,7 +125,8 @@ class Node(Process):
         """Wait until it serves."""
 
         async def serves() -> bool:
-            assert self.runs, f"the server ended:\n{self.tail()}"
+            if not self.runs:
+                raise RuntimeError(f"the server ended:\n{self.tail()}")
             try:
                 return (await client.get(f"{self.url}/ready")).status_code == 200
             except httpx.TransportError:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.phones import Account, around, fix, new_id, now_ms, register
-from tests.e2e.processes import Site
+from tests.e2e.phones import Account, around, fix, new_id, now_ms, register, revoke
+from tests.e2e.processes import Node, Site
 from tests.support import eventually
 from tests.support.javascript import DIRECTORY
 from tests.support.javascript import node as node_binary
@@ -43,6 +43,17 @@ class Browser:
         await eventually(lambda: any(report.get("ack") == wanted for report in self.reports), timeout=15)
         return next(report["answer"] for report in self.reports if report.get("ack") == wanted)
 
+    def riders(self) -> set[int]:
+        """The riders it was shown."""
+        return {row[0] for (frame,) in self.heard("location:frame") for row in frame.get("riders", [])}
+
+    async def means_to_come_back(self) -> bool:
+        """Whether the client connects again by itself."""
+        before = len(self.reports)
+        self.tell(do="state", name="phone")
+        await eventually(lambda: any("active" in report for report in self.reports[before:]))
+        return bool(next(report["active"] for report in self.reports[before:] if "active" in report))
+
     def heard(self, event: str) -> list[list[Any]]:
         return [report["args"] for report in self.reports if report.get("event") == event]
 
@@ -63,9 +74,8 @@ async def browser() -> AsyncIterator[Browser]:
 
 
 @pytest.mark.parametrize("transports", [["websocket"], ["polling"], ["polling", "websocket"]], ids="+".join)
-async def test_it_signs_in_rides_and_sees_itself(one_site: Site, transports: list[str]) -> None:
-    node = await one_site.node()
-    account = await register(node.url)
+async def test_it_signs_in_rides_and_sees_itself(lone_node: Node, transports: list[str]) -> None:
+    account = await register(lone_node.url)
     async with browser() as client:
         client.open(account, transports=transports)
         await eventually(lambda: client.heard("session:ready"), timeout=15)
@@ -75,14 +85,13 @@ async def test_it_signs_in_rides_and_sees_itself(one_site: Site, transports: lis
         assert (await client.ask("track:start", {"track_id": track, "started_at": now_ms()}))["rider"] == account.rider
         assert "cells" in await client.ask("map:watch", around(46.5, 8.3))
         assert await client.ask("location:update", {"track_id": track, "fix": fix(0, 46.5, 8.3)}) == {}
-        await eventually(lambda: any(frame[0].get("riders") for frame in client.heard("location:frame")))
+        await eventually(lambda: account.rider in client.riders())
         refused = await client.ask("location:update", {"track_id": track, "fix": fix(1, 91, 8.3)})
         assert (refused["error"]["code"], refused["error"]["field"]) == ("invalid", "fix.latitude")
 
 
-async def test_a_forged_token_is_refused_with_its_code(one_site: Site) -> None:
-    node = await one_site.node()
-    account = await register(node.url)
+async def test_a_forged_token_is_refused_with_its_code(lone_node: Node) -> None:
+    account = await register(lone_node.url)
     account.access_token += "x"
     async with browser() as client:
         client.open(account, transports=["websocket"])
@@ -90,6 +99,28 @@ async def test_a_forged_token_is_refused_with_its_code(one_site: Site) -> None:
         message, data = client.heard("connect_error")[0]
         assert message
         assert data["code"] == "unauthenticated"
+        assert not await client.means_to_come_back()
+
+
+@pytest.mark.parametrize("transport", ["websocket", "polling"])
+async def test_a_revoked_session_stays_away(lone_node: Node, transport: str) -> None:
+    """The client's own rules say so: it was disconnected by the server, and then refused by it."""
+    account = await register(lone_node.url)
+    async with browser() as client:
+        client.open(account, transports=[transport], reconnectionDelay=10, reconnectionDelayMax=20)
+        await eventually(lambda: client.heard("session:ready"), timeout=15)
+        await revoke(account)
+        await eventually(lambda: client.heard("disconnect"), timeout=5)
+        (said,) = client.heard("error")
+        assert (said[0]["code"], said[0]["reconnect"]) == ("session_revoked", "never")
+        assert client.heard("disconnect") == [["io server disconnect"]]
+        assert not await client.means_to_come_back()
+        assert len(client.heard("connect")) == 1
+        # An app that insists is refused once, and no more comes of it.
+        client.open(account, transports=[transport], reconnectionDelay=10, reconnectionDelayMax=20)
+        await eventually(lambda: client.heard("connect_error"), timeout=15)
+        assert not await client.means_to_come_back()
+        assert len(client.heard("connect_error")) == 1
 
 
 async def test_it_comes_back_by_itself_and_goes_on_with_its_track(one_site: Site) -> None:

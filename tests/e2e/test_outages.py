@@ -24,11 +24,14 @@ from tests.e2e.outages import (
     seen_moving,
     watching,
 )
-from tests.e2e.phones import Account, Phone, new_id, now_ms, phone, register
+from tests.e2e.phones import Account, Phone, draw_zone, new_id, now_ms, phone, register
 from tests.e2e.processes import pair_of, site
 from tests.support import eventually
 from tests.support.servers import new_postgres, new_redis, running
 
+pytestmark = pytest.mark.timeout(120)  # the first test starts two servers, two nodes and a worker, on a busy machine
+
+HOME, NOT_AT_HOME = (46.505, 8.29), (46.515, 8.29)
 REDIS_SECONDS = Settings().redis_timeout_seconds
 ZONE = {"name": "home", "latitude": 47.0, "longitude": 9.0, "radius_metres": 200}
 
@@ -119,16 +122,18 @@ async def test_without_postgres_riders_are_seen_and_recorded(ground: Ground, fau
 
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_without_redis_riders_are_seen_on_their_node_and_keep_their_fixes(ground: Ground, fault: str) -> None:
-    hider, late = await register(ground.one.url), await register(ground.one.url)
+    hider, homely, late = [await register(ground.one.url) for _ in range(3)]
     async with (
         watching(ground.one) as near,
         watching(ground.two) as far,
         riding(ground.one) as rider,
         phone(hider) as hiding,
+        phone(homely) as at_home,
     ):
-        track = await hiding.start_track()
-        assert await hiding.move(track, 0, 46.51, 8.31) == {}
-        await eventually(lambda: near.sees(hider.rider) and far.sees(hider.rider))
+        for device, place in ((hiding, (46.51, 8.31)), (at_home, HOME)):
+            assert await device.move(await device.start_track(), 0, *place) == {}
+        for one in (hider, homely):
+            await eventually(lambda one=one: near.sees(one.rider) and far.sees(one.rider))
         await seen_moving(far, rider)
         async with outage(fault, ground.redis):
             await eventually(lambda: len(rider.refused) > 0)
@@ -140,14 +145,18 @@ async def test_without_redis_riders_are_seen_on_their_node_and_keep_their_fixes(
             await eventually(lambda: near.sees(hider.rider) is None)
             answer = await rest(hider, "GET", "/v1/users/sharing")
             assert answer.json()["audience"] == "nobody"
-            assert (await rest(hider, "POST", "/v1/users/zones", ZONE)).status_code == 201
+            await draw_zone(homely, *HOME)
+            await eventually(lambda: near.sees(homely.rider) is None)
             await says(ground.one, 200, database="healthy", redis="unhealthy", bus="degraded")
             await assert_refused_in_time(hiding)
             await rider.connect(ground.one.url)
             await seen_moving(near, rider)
         back = rider.newest
+        await ground.heal()  # from then on both nodes know that Redis is back
         await eventually(lambda: seen(far, rider) >= back, timeout=BACK_SECONDS)
-        await eventually(lambda: far.sees(hider.rider) is None, timeout=BACK_SECONDS)
+        for one in (hider, homely):
+            await eventually(lambda one=one: far.sees(one.rider) is None, timeout=BACK_SECONDS)
+            assert near.sees(one.rider) is None
         await eventually(lambda: rider.acked_after(back) > 3)
         await rider.finish()
     await assert_kept_once(ground.postgres.url, rider)
@@ -171,10 +180,19 @@ async def test_a_phone_that_changes_nodes_while_redis_is_paused_is_one_dot_after
         await rider.finish()
 
 
+async def shows_itself(device: Phone, track: str) -> bool:
+    """Whether a fix away from home was kept."""
+    return await device.move(track, now_ms() % 1_000_000, *NOT_AT_HOME) == {}
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_without_both_riders_are_seen_on_their_node(ground: Ground, fault: str) -> None:
-    quiet = await register(ground.one.url)
+    quiet, homely = await register(ground.one.url), await register(ground.one.url)
+    await draw_zone(homely, *HOME)
     async with watching(ground.one) as near, watching(ground.two) as far, riding(ground.one) as rider:
+        async with phone(homely) as at_home:
+            track = await at_home.start_track()
+            assert await at_home.move(track, 0, *HOME, timestamp=now_ms() - 1_200_000) == {}
         await seen_moving(far, rider)
         async with outage(fault, ground.postgres, ground.redis), phone(quiet) as connected:
             await eventually(lambda: len(rider.refused) > 0)
@@ -183,7 +201,18 @@ async def test_without_both_riders_are_seen_on_their_node(ground: Ground, fault:
             assert refused["error"]["code"] == "unavailable"
             await assert_rest_is_unavailable(quiet)
             await says(ground.one, 503, database="unhealthy", redis="unhealthy", bus="degraded")
+            # Whose policy is not known is hidden, at home and elsewhere.
+            async with phone(homely) as came_back:
+                for seq, place in ((1, HOME), (2, NOT_AT_HOME)):
+                    minutes_ago = now_ms() - 600_000 + 300_000 * seq
+                    assert "error" in await came_back.move(track, seq, *place, timestamp=minutes_ago)
             await seen_moving(near, rider)
+        assert not near.was_shown(homely.rider)
+        assert not far.was_shown(homely.rider)
+        async with phone(homely) as came_back:
+            await eventually(lambda: shows_itself(came_back, track))
+            for watcher in (near, far):
+                await eventually(lambda watcher=watcher: watcher.sees(homely.rider) == NOT_AT_HOME)
         back = rider.newest
         await eventually(lambda: seen(far, rider) >= back, timeout=BACK_SECONDS)
         await eventually(lambda: rider.acked_after(back) > 3)

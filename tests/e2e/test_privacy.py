@@ -28,7 +28,8 @@ from realtime.bus.rows import ROW_BYTES
 from realtime.hub.records import Item, LiveRecord, unpack
 from server.settings import Settings
 from server.stack import PostgresServer, RedisServer
-from tests.e2e.phones import Account, around, now_ms, phone, register
+from tests.e2e.outages import says
+from tests.e2e.phones import Account, around, draw_zone, now_ms, phone, register
 from tests.e2e.processes import Node, Pair, Site, pair_of, site
 from tests.support import eventually
 from tests.support.databases import Databases
@@ -74,18 +75,6 @@ def roads(draw: some.DrawFn) -> Roads:
     point = some.tuples(some.integers(0, 2), some.floats(0, 360), some.floats(0, 4))
     through = [(0, 0.0, 0.0), (0, 90.0, 0.5), (0, 180.0, 3.5), (0, 45.0, 0.99)]
     return Roads(zones, [*draw(some.lists(point, min_size=20, max_size=30)), *through])
-
-
-async def draw_zone(account: Account, zone: Place) -> None:
-    body = {
-        "name": zone.name,
-        "latitude": zone.latitude,
-        "longitude": zone.longitude,
-        "radius_metres": zone.radius_metres,
-    }
-    async with httpx.AsyncClient(base_url=account.url, headers=account.headers) as client:
-        answer = await client.post("/v1/users/zones", json=body)
-    assert answer.status_code == 201, answer.text
 
 
 async def ride(account: Account, path: list[tuple[float, float]]) -> None:
@@ -252,7 +241,7 @@ async def ride_and_record(pair: Pair, drawn: Roads) -> None:
     logs = {node.log: node.log.stat().st_size for node in (pair.one, pair.two)}
     zoned, free = await register(pair.one.url), await register(pair.two.url)
     for zone in drawn.zones:
-        await draw_zone(zoned, zone)
+        await draw_zone(zoned, zone.latitude, zone.longitude, zone.radius_metres)
     zones, middle = _hidden(zoned, drawn.zones), (drawn.zones[0].latitude, drawn.zones[0].longitude)
     # Not the very same positions, so that every byte can be told apart.
     beside = [(round(latitude + 5e-5, 7), round(longitude + 5e-5, 7)) for latitude, longitude in path]
@@ -324,7 +313,7 @@ async def share(account: Account, node: Node, **choice: object) -> None:
 @pytest.mark.parametrize("latitude", [HERE[0], HERE[0] + 0.05])
 async def test_a_zone_drawn_around_a_rider_who_stands_hides_the_dot(pair: Pair, latitude: float) -> None:
     async with shown(pair) as (anna, sees):
-        await draw_zone(anna, Place("home", latitude, HERE[1], 300.0))
+        await draw_zone(anna, latitude, HERE[1], 300.0)
         if latitude == HERE[0]:
             await eventually(lambda: not any(sees()), timeout=2)
         else:
@@ -374,6 +363,8 @@ async def test_a_rider_whose_policy_nobody_can_look_up_is_hidden(
                 await rider.move(track, 0, *HERE)
                 await eventually(lambda: watcher.sees(anna.rider))
             own_postgres.kill()
+            for node in (nodes.one, nodes.two):  # from then on nobody reads a policy, and keeps it
+                await says(node, 200, database="unhealthy")
             await forget_policies(alone)
             async with phone(anna, nodes.two.url) as rider:
                 assert await rider.move(track, 1, *HERE) == {}

@@ -13,7 +13,7 @@ import pytest
 from socketio.exceptions import ConnectionError as Refused
 
 from server.stack import RedisServer
-from tests.e2e.phones import Account, Phone, phone, register
+from tests.e2e.phones import Account, Phone, phone, register, revoke
 from tests.e2e.processes import Node, Pair, Site, site
 from tests.support import eventually
 
@@ -66,12 +66,6 @@ def _auth(account: Account) -> bytes:
     return json.dumps({"token": account.access_token, "device_id": account.device_id}).encode()
 
 
-async def revoke(node: Node, account: Account) -> None:
-    async with httpx.AsyncClient(base_url=node.url, headers=account.headers) as client:
-        answer = await client.delete(f"/v1/auth/sessions/{account.session_id}")
-    assert answer.status_code == 204, answer.text
-
-
 async def refused(node: Node, account: Account) -> bool:
     """Whether the session is let in no more, for the reason that it was ended."""
     device = Phone(account)
@@ -88,7 +82,7 @@ async def refused(node: Node, account: Account) -> bool:
 async def test_a_socket_on_the_other_node_reads_end_of_file_within_two_seconds(pair: Pair) -> None:
     account = await register(pair.one.url)
     async with RawSocket.open(pair.two, account) as socket, RawSocket.open(pair.one, account) as here:
-        await revoke(pair.one, account)
+        await revoke(account)
         for each in (socket, here):
             data, seconds = await each.read_to_end(within=2)
             assert b'"session_revoked"' in data
@@ -99,7 +93,7 @@ async def test_a_revoked_session_connects_nowhere(pair: Pair) -> None:
     account, other = await register(pair.one.url), await register(pair.one.url)
     async with phone(other, pair.two.url) as untouched:
         async with phone(account, pair.two.url) as device:
-            await revoke(pair.one, account)
+            await revoke(account)
             await eventually(lambda: not device.client.connected, timeout=2)
             codes = [payload["code"] for event, payload in device.heard if event == "error"]
             assert codes == ["session_revoked"]
@@ -148,7 +142,7 @@ async def test_a_polling_client_is_told_and_its_session_is_gone(pair: Pair) -> N
 
         await eventually(lambda: polled_until('"session:ready"'))
         waiting = asyncio.create_task(client.get(address))
-        await revoke(pair.one, account)
+        await revoke(account)
         answer = await asyncio.wait_for(waiting, 2)
         assert "session_revoked" in answer.text
         await eventually(lambda: _is_refused(client, address), timeout=2)

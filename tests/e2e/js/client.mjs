@@ -1,6 +1,7 @@
 // The official Socket.IO client, driven line by line: JSON commands on standard input, JSON reports on standard output.
 //   {"do": "open",  "name": "anna", "url": "...", "options": {...}}    reports connect, connect_error, disconnect
 //   {"do": "emit",  "name": "anna", "event": "...", "payload": {...}, "id": 7}   reports {"ack": 7, "answer": {...}}
+//   {"do": "state", "name": "anna"}                                    reports {"active": whether it means to come back}
 //   {"do": "close", "name": "anna"}
 // Every event that a socket hears is reported as {"name": "anna", "event": "...", "args": [...], "at": <ms>}.
 import { createInterface } from "node:readline";
@@ -22,6 +23,7 @@ const commands = {
   open,
   emit: ({ name, event, payload, id }) =>
     sockets.get(name).emit(event, payload, (answer) => report({ name, ack: id, answer })),
+  state: ({ name }) => report({ name, active: sockets.get(name).active }),
   close: ({ name }) => sockets.get(name).disconnect(),
 };
 

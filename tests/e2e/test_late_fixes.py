@@ -1,0 +1,54 @@
+"""Fixes that come when their track has long been finished: it is computed again, as if they had been there."""
+
+import asyncpg
+import pytest
+
+from tests.e2e.phones import Phone, fix, now_ms, phone, register
+from tests.e2e.processes import Site
+from tests.support import eventually
+
+EVERY_MS = 10_000
+NORTH = 0.001
+METRES = 111.15
+"""From one fix to the next, at 46.5° north."""
+
+
+def fixes(began_ms: int, *numbers: int) -> list[dict[str, object]]:
+    return [fix(seq, 46.5 + seq * NORTH, 8.3, timestamp=began_ms + seq * EVERY_MS) for seq in numbers]
+
+
+async def send(device: Phone, track: str, late: list[dict[str, object]]) -> None:
+    answer = await device.ask("location:batch", {"track_id": track, "fixes": late})
+    assert answer == {"accepted": len(late), "rejected": []}
+
+
+async def finished(site: Site, track: str, *, points: int) -> asyncpg.Record:
+    """The track, once it is finished with so many fixes."""
+    sql = await asyncpg.connect(site.database_url)
+    try:
+        query = """SELECT fixes, stored, distance_metres, duration_seconds, ST_NPoints(line) AS points,
+                          ST_Y(ST_EndPoint(line)) AS ends, ST_IsValidTrajectory(line) AS valid
+                   FROM tracks WHERE id = $1 AND finished_at IS NOT NULL AND NOT recompute AND stored = $2"""
+        return await eventually(lambda: sql.fetchrow(query, track, points), timeout=30)
+    finally:
+        await sql.close()
+
+
+async def test_fixes_that_come_after_the_end_lengthen_the_finished_track(one_site: Site) -> None:
+    node = await one_site.node()
+    one_site.worker()
+    async with phone(await register(node.url)) as device:
+        track, began = await device.begin_track(), now_ms() - 600_000
+        await send(device, track, fixes(began, 0, 1, 3))
+        # Number 2 was given up for lost, and what follows 3 was not known of.
+        assert await device.ask("track:stop", {"track_id": track, "last_seq": 3, "lost": [[2, 2]]}) == {}
+        short = await finished(one_site, track, points=3)
+        assert (short["fixes"], short["points"], short["duration_seconds"]) == (3, 3, 30)
+        assert short["distance_metres"] == pytest.approx(3 * METRES, rel=1e-3)
+
+        await send(device, track, fixes(began, 2, 4, 5))
+        whole = await finished(one_site, track, points=6)
+        assert (whole["fixes"], whole["points"], whole["duration_seconds"]) == (6, 6, 50)
+        assert whole["distance_metres"] == pytest.approx(5 * METRES, rel=1e-3)
+        assert whole["ends"] == pytest.approx(46.5 + 5 * NORTH)
+        assert whole["valid"]
