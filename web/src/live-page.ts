@@ -4,7 +4,7 @@
  */
 
 import { signedIn, type Api, type ShownTrack } from "./api.ts";
-import { Connection, type State, type TokenKeeper, type Tokens } from "./client/index.ts";
+import { Connection, type Refused, type State, type TokenKeeper, type Tokens } from "./client/index.ts";
 import type { Config } from "./config.ts";
 import { counted, outlines } from "./map/hexagons.ts";
 import type { LiveMap, View } from "./map/live-map.ts";
@@ -32,6 +32,8 @@ import { prefersStillness, ThemeChoice } from "./ui/theme.ts";
 import { Viewport, type Sight } from "./viewport.ts";
 
 const REFRESH_MS = 500;
+/** A sheet that is being drawn moves the camera once, when it has stopped. */
+const SETTLED_MS = 150;
 const NOTHING = { type: "FeatureCollection" as const, features: [] };
 
 export class LivePage {
@@ -61,6 +63,7 @@ export class LivePage {
   readonly #sizes: ResizeObserver;
   #end: (message: string | null) => void = () => undefined;
   #refresh: ReturnType<typeof setInterval> | undefined;
+  #settling: ReturnType<typeof setTimeout> | undefined;
   #cellsShown = false;
   #signingOut = false;
 
@@ -173,7 +176,10 @@ export class LivePage {
   }
 
   #connectionIs(state: State): void {
-    if (state.kind === "ended" && state.reason) this.#leave(state.reason.message);
+    if (state.kind === "ended" && state.reason) {
+      this.#leave(endWords(state.reason));
+      this.#tokens.end();
+    }
     this.#update();
   }
 
@@ -270,8 +276,10 @@ export class LivePage {
     const bottom = beside ? 0 : Math.round(map.bottom - panel.top);
     document.documentElement.style.setProperty("--covered-left", `${left}px`);
     document.documentElement.style.setProperty("--covered-bottom", `${bottom}px`);
-    this.#stage.covered = { left, top: 0, bottom };
-    this.#map.cover({ left, bottom: Math.min(bottom, map.height * 0.6), top: 0, right: 0 });
+    const controls = this.#controls.root.getBoundingClientRect();
+    this.#stage.covered = { left, top: 0, bottom, controls };
+    clearTimeout(this.#settling);
+    this.#settling = setTimeout(() => this.#map.cover({ left, bottom: Math.min(bottom, map.height * 0.6), top: 0, right: 0 }), SETTLED_MS);
   }
 
   readonly #rememberView = (): void => {
@@ -287,6 +295,7 @@ export class LivePage {
     if (this.#abort.signal.aborted) return;
     this.#abort.abort();
     clearInterval(this.#refresh);
+    clearTimeout(this.#settling);
     this.#sizes.disconnect();
     this.#connection.close();
     this.#ride.close();
@@ -299,6 +308,11 @@ export class LivePage {
     this.root.remove();
     this.#end(this.#signingOut ? null : message);
   }
+}
+
+function endWords(reason: Refused): string {
+  if (reason.code === "unsupported" || reason.code === "invalid") return "This page is older than the server. Reload it, then sign in.";
+  return "Your session has ended. Please sign in again.";
 }
 
 function emptyWords(sight: Sight, live: boolean): ListView["empty"] {

@@ -2,7 +2,7 @@
 
 import { posted, read, request } from "./api.ts";
 import { TokenKeeper, type Tokens } from "./client/index.ts";
-import { deviceId, rememberSession } from "./remembered.ts";
+import { deviceId, recallSession, rememberSession } from "./remembered.ts";
 
 interface TokensAnswer {
   access_token: string;
@@ -11,6 +11,9 @@ interface TokensAnswer {
   device_id: string;
   user: { id: string; rider: number; username: string };
 }
+
+/** A token from another tab is good enough when it holds for this long. */
+const FRESH_MS = 60_000;
 
 export interface Registration {
   username: string;
@@ -30,9 +33,7 @@ export async function register(account: Registration): Promise<Tokens> {
 
 /** Keeps the tokens fresh, and this browser's memory of them with it. */
 export function keeper(tokens: Tokens, onEnd: () => void): TokenKeeper {
-  const refresh = (refreshToken: string, device: string): Promise<Tokens> =>
-    ask("refresh", { refresh_token: refreshToken, device_id: device });
-  return new TokenKeeper(tokens, refresh, (held) => {
+  return new TokenKeeper(tokens, (refreshToken, device) => alone(() => refresh(refreshToken, device)), (held) => {
     rememberSession(held);
     if (!held) onEnd();
   });
@@ -44,6 +45,19 @@ export async function logout(tokens: TokenKeeper): Promise<void> {
   tokens.end();
   if (!access) return;
   await request("/v1/auth/logout", { method: "POST", headers: { authorization: `Bearer ${access}` } }).catch(() => undefined);
+}
+
+/** Another tab of this browser may have refreshed already: one token used twice would end the session. */
+async function refresh(refreshToken: string, device: string): Promise<Tokens> {
+  const stored = recallSession();
+  const newer = stored !== null && stored.deviceId === device && stored.refreshToken !== refreshToken ? stored : null;
+  if (newer && newer.expiresAt - Date.now() > FRESH_MS) return newer;
+  return kept(await ask("refresh", { refresh_token: newer?.refreshToken ?? refreshToken, device_id: device }));
+}
+
+/** One tab at a time, where the browser can say so. */
+function alone<T>(work: () => Promise<T>): Promise<T> {
+  return "locks" in navigator ? navigator.locks.request("throttlecove.session", work) : work();
 }
 
 function kept(tokens: Tokens): Tokens {

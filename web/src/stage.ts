@@ -27,7 +27,7 @@ export class Stage {
   /** One's own number; that rider is labelled "You". */
   me: number | null = null;
   own: OwnPosition | null = null;
-  covered = { left: 0, top: 0, bottom: 0 };
+  covered: Scene["covered"] = { left: 0, top: 0, bottom: 0, controls: { x: 0, y: 0, width: 0, height: 0 } };
   onFollow: (rider: number | null) => void = () => undefined;
   readonly #map: LiveMap;
   readonly #fleet: Fleet;

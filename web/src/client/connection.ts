@@ -70,6 +70,7 @@ export class Connection {
   #latency: number | null = null;
   #attempt = 0;
   #openedAt = 0;
+  #opening = false;
   #closing: ErrorEvent | null = null;
   #retry: ReturnType<typeof setTimeout> | undefined;
   #deadline: ReturnType<typeof setTimeout> | undefined;
@@ -113,7 +114,7 @@ export class Connection {
 
   /** Connect, now. Also ends a wait for the next attempt (the network is back, the rider asks for it). */
   connect(): void {
-    if (this.#state.kind === "live" || this.#socket.active) return;
+    if (this.#state.kind === "live" || this.#opening) return;
     clearTimeout(this.#retry);
     if (this.#state.kind === "ended") this.#become({ kind: "connecting" });
     void this.#open();
@@ -197,9 +198,11 @@ export class Connection {
     else if (name === "error" && (value as ErrorEvent).reconnect) this.#closing = value as ErrorEvent;
   }
 
-  async #open(): Promise<void> {
+  /** Open the socket with a token that holds; `renewed` when the one before was refused. */
+  async #open(renewed = false): Promise<void> {
+    this.#opening = true;
     try {
-      await this.#tokens.access();
+      await (renewed ? this.#tokens.renew() : this.#tokens.access());
     } catch (error) {
       this.#lost(error as Refused);
       return;
@@ -221,6 +224,7 @@ export class Connection {
 
   #welcome(ready: SessionReady): void {
     clearTimeout(this.#deadline);
+    this.#opening = false;
     this.clock.sample(ready.server_time, performance.now() - this.#openedAt);
     this.#ready = ready;
     this.#attempt = 0;
@@ -235,6 +239,7 @@ export class Connection {
   #lost(found: Refused): void {
     clearTimeout(this.#deadline);
     clearInterval(this.#probe);
+    this.#opening = false;
     this.#ready = null;
     if (this.#state.kind === "ended") return;
     const said = this.#closing;
@@ -256,17 +261,7 @@ export class Connection {
     this.#attempt++;
     clearTimeout(this.#retry);
     this.#become({ kind: "waiting", reason, retryAt: Date.now() + wait });
-    this.#retry = setTimeout(() => void (tokenAtFault ? this.#renewAndOpen() : this.#open()), wait);
-  }
-
-  async #renewAndOpen(): Promise<void> {
-    try {
-      await this.#tokens.renew();
-    } catch (error) {
-      this.#lost(error as Refused);
-      return;
-    }
-    await this.#open();
+    this.#retry = setTimeout(() => void this.#open(tokenAtFault), wait);
   }
 
   async #refreshToken(): Promise<void> {

@@ -18,6 +18,15 @@ export interface Box {
   height: number;
 }
 
+export interface Room {
+  /** Of a rider's marker. */
+  radius: number;
+  /** Labels stay within it … */
+  frame: Box;
+  /** … and off these buttons. */
+  controls: Box;
+}
+
 export interface Anchor {
   rider: PaintedRider;
   point: { x: number; y: number };
@@ -27,13 +36,14 @@ export class Labels {
   readonly #widths = new Map<string, number>();
   readonly #sides = new Map<number, number>();
 
-  /** Paint labels in the order given, within the frame; a rider's marker is no place for another's label. */
-  paint(pen: CanvasRenderingContext2D, anchors: readonly Anchor[], palette: Palette, radius: number, frame: Box): void {
-    const taken: Box[] = anchors.slice(0, MOST * 4).map(({ point }) => around(point, radius));
+  /** Paint labels in the order given, where there is room; a rider's marker is no place for another's label. */
+  paint(pen: CanvasRenderingContext2D, anchors: readonly Anchor[], palette: Palette, room: Room): void {
+    const taken: Box[] = anchors.slice(0, MOST * 4).map(({ point }) => around(point, room.radius));
+    taken.push(room.controls);
     pen.textBaseline = "middle";
     pen.textAlign = "left";
     for (const [index, anchor] of anchors.slice(0, MOST).entries()) {
-      const box = this.#place(pen, anchor, radius, taken, index, frame);
+      const box = this.#place(pen, anchor, room, taken, index);
       if (!box) continue;
       taken.push(box);
       this.#draw(pen, anchor.rider, box, palette);
@@ -44,10 +54,9 @@ export class Labels {
   #place(
     pen: CanvasRenderingContext2D,
     { rider, point }: Anchor,
-    radius: number,
+    { radius, frame }: Room,
     taken: Box[],
     own: number,
-    frame: Box,
   ): Box | null {
     const width = this.#width(pen, NAME_FONT, rider.label) + this.#detailWidth(pen, rider) + INSET * 2;
     const reach = radius + GAP;

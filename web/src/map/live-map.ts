@@ -125,7 +125,9 @@ export class LiveMap {
 
   /** What covers the map (a panel, a sheet): the camera's middle is the middle of the rest. */
   cover(padding: PaddingOptions): void {
-    this.gl.setPadding(padding);
+    // Changed under way, the padding would end the camera's flight.
+    if (this.gl.isMoving()) void this.gl.once("moveend", () => this.cover(padding));
+    else this.gl.setPadding(padding);
   }
 
   /** Show all the places, no nearer than makes sense. */

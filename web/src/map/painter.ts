@@ -33,7 +33,7 @@ export interface Scene {
   own: { place: Place; accuracyMetres: number } | null;
   now: number;
   /** Pixels at the edges that something covers. */
-  covered: { left: number; top: number; bottom: number };
+  covered: { left: number; top: number; bottom: number; controls: Box };
   graticuleStep: number;
 }
 
@@ -102,7 +102,7 @@ export class Painter {
     for (const rider of order) this.#marker(rider);
     const { left, top, bottom } = scene.covered;
     const frame = { x: left + 4, y: top + 4, width: width - left - 8, height: height - top - bottom - 8 };
-    this.#nameRiders([...order].reverse(), frame);
+    this.#nameRiders([...order].reverse(), frame, scene.covered.controls);
   }
 
   #fit(): { width: number; height: number } {
@@ -157,7 +157,7 @@ export class Painter {
       return;
     }
     for (const [shade, path] of this.#shades(points, head, now).entries()) {
-      this.#stroke(path, rider.colour, 3, (0.5 * rider.strength * (shade + 1)) / SHADES);
+      this.#stroke(path, this.#tint(rider.colour), 3, (0.55 * rider.strength * (shade + 1)) / SHADES);
     }
   }
 
@@ -178,6 +178,11 @@ export class Painter {
     }
     if (points.length > 0) line(head, SHADES - 1);
     return paths;
+  }
+
+  /** The colour of a tail: as the rider's, brighter on a dark map. */
+  #tint(colour: string): string {
+    return this.palette.lift === 0 ? colour : `color-mix(in srgb, ${colour}, white ${this.palette.lift * 100}%)`;
   }
 
   #pathOf(points: readonly TrailPoint[], head: Point): Path2D {
@@ -244,12 +249,12 @@ export class Painter {
     pen.restore();
   }
 
-  #nameRiders(riders: readonly PaintedRider[], frame: Box): void {
+  #nameRiders(riders: readonly PaintedRider[], frame: Box, controls: Box): void {
     const anchors = riders.flatMap((rider) => {
       const point = this.#points.get(rider.number);
       return point ? [{ rider, point }] : [];
     });
-    this.#labels.paint(this.#pen, anchors, this.palette, RADIUS, frame);
+    this.#labels.paint(this.#pen, anchors, this.palette, { radius: RADIUS, frame, controls });
   }
 }
 

@@ -18,6 +18,8 @@ export interface Palette {
   rim: string;
   shadow: string;
   track: string;
+  /** How much white brightens the colours of tails, from 0 to 1. */
+  lift: number;
 }
 
 export const PALETTES: Record<Theme, Palette> = {
@@ -37,6 +39,7 @@ export const PALETTES: Record<Theme, Palette> = {
     rim: "#ffffff",
     shadow: "rgba(40, 32, 20, 0.20)",
     track: "#d9480f",
+    lift: 0,
   },
   dark: {
     land: "#171b20",
@@ -54,5 +57,6 @@ export const PALETTES: Record<Theme, Palette> = {
     rim: "#f7f8f9",
     shadow: "rgba(0, 0, 0, 0.5)",
     track: "#ff8a3d",
+    lift: 0.35,
   },
 };

@@ -10,13 +10,15 @@ export class FollowCard {
   readonly #dot = element("span", { class: "follow-dot", "aria-hidden": "true" });
   readonly #name = element("strong", {});
   readonly #speed = element("span", { class: "follow-speed" });
-  readonly #detail = element("span", { class: "follow-detail" });
+  readonly #detail = element("span", {});
+  readonly #seen = element("span", { class: "follow-seen" });
 
   constructor(stop: () => void) {
     const end = element("button", { type: "button", class: "icon-button", "aria-label": "Stop following", title: "Stop following (Esc)" });
     end.append(icon("close", 18));
     end.addEventListener("click", stop);
-    const words = element("div", { class: "follow-words" }, this.#name, this.#detail);
+    const detail = element("span", { class: "follow-detail" }, this.#detail, this.#seen);
+    const words = element("div", { class: "follow-words" }, this.#name, detail);
     this.root = element("section", { class: "follow-card", "aria-label": "Followed rider", hidden: true }, this.#dot, words, this.#speed, end);
   }
 
@@ -27,11 +29,8 @@ export class FollowCard {
     this.#dot.style.backgroundColor = rider.colour;
     this.#name.textContent = rider.label;
     this.#speed.textContent = speedWords(speed);
-    const parts = [
-      heading === null ? null : compassWords(heading),
-      ageWords(now - heardAt),
-      rider.trail.metres > 50 ? `${distanceWords(rider.trail.metres)} seen` : null,
-    ];
-    this.#detail.textContent = parts.filter((part) => part !== null).join(" · ");
+    const direction = heading === null ? "" : `${compassWords(heading)} · `;
+    this.#detail.textContent = direction + ageWords(now - heardAt);
+    this.#seen.textContent = rider.trail.metres > 50 ? ` · ${distanceWords(rider.trail.metres)} seen` : "";
   }
 }
