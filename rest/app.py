@@ -30,7 +30,14 @@ class RestApp(FastAPI):
         if not self.openapi_schema:
             document = super().openapi()
             document.setdefault("components", {}).setdefault("schemas", {})["Problem"] = PROBLEM_SCHEMA
+            for path in document["paths"].values():
+                for operation in path.values():
+                    operation["summary"] = _first_sentence(operation["description"])
         return super().openapi()
+
+
+def _first_sentence(description: str) -> str:
+    return description.partition("\n")[0].partition(". ")[0].rstrip(".")
 
 
 def create_rest(

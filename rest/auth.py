@@ -3,7 +3,7 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Response, status
+from fastapi import APIRouter, Header, Path, Response, status
 from pydantic import Field
 from starlette.requests import Request
 
@@ -14,7 +14,7 @@ from domain.kit.errors import Code
 from domain.kit.text import folded
 from rest.limits import Tier, spend
 from rest.problems import documented
-from rest.schemas import Answer, Body, epoch_ms
+from rest.schemas import Answer, Body, epoch_ms, example
 from rest.services import Services, SignedIn, address_of, network_of
 
 router = APIRouter(prefix="/v1/auth", tags=["auth"])
@@ -30,8 +30,38 @@ DeviceId = Annotated[
 UserAgent = Annotated[str | None, Header(include_in_schema=False)]
 
 
+_TOKENS = {
+    "access_token": "eyJhbGciOiJIUzI1NiIsImtpZCI6ImEifQ.eyJzdWIiOiIuLi4ifQ.c2lnbmF0dXJl",
+    "refresh_token": "kT3n0t-A-rea1-t0ken-but-as-l0ng-as-0ne-0000",
+    "expires_in": 900,
+    "session_id": "01989c1e-7f00-7000-8000-0000000000b1",
+    "device_id": "0d4f3f0e-6a0b-4a53-9d0b-6ad7d2c1c9f7",
+    "user": {"id": "01989c1e-7f00-7000-8000-00000000000a", "rider": 7, "username": "ada"},
+}
+_SESSION = {
+    "id": "01989c1e-7f00-7000-8000-0000000000b2",
+    "device_id": "0d4f3f0e-6a0b-4a53-9d0b-6ad7d2c1c9f7",
+    "ip_address": "192.0.2.7",
+    "user_agent": "ThrottleCove/1.0 (iOS)",
+    "created_at": 1793500000000,
+    "last_used_at": 1793503600000,
+    "expires_at": 1794104800000,
+    "current": True,
+}
+
+
 class RegisterBody(Body):
     """A new account."""
+
+    model_config = example(
+        {
+            "username": "ada",
+            "email": "ada@example.org",
+            "password": "correct horse battery",
+            "full_name": "Ada Lovelace",
+            "device_id": "0d4f3f0e-6a0b-4a53-9d0b-6ad7d2c1c9f7",
+        }
+    )
 
     username: str = Field(
         min_length=1, max_length=rules.LONGEST_USERNAME, description="Letters, digits, `.`, `_`, `-`."
@@ -45,6 +75,14 @@ class RegisterBody(Body):
 class LoginBody(Body):
     """A sign-in with a username or an e-mail address."""
 
+    model_config = example(
+        {
+            "identifier": "ada@example.org",
+            "password": "correct horse battery",
+            "device_id": "0d4f3f0e-6a0b-4a53-9d0b-6ad7d2c1c9f7",
+        }
+    )
+
     identifier: str = Field(min_length=1, max_length=rules.LONGEST_EMAIL, description="Username or e-mail address.")
     password: str = Field(min_length=1, max_length=rules.LONGEST_PASSWORD)
     device_id: DeviceId | None = Field(None, description="Without one, the answer brings one to keep.")
@@ -52,6 +90,8 @@ class LoginBody(Body):
 
 class RefreshBody(Body):
     """The refresh token of a session; it is used up, the answer brings the next."""
+
+    model_config = example({name: _TOKENS[name] for name in ("refresh_token", "device_id")})
 
     refresh_token: str = Field(min_length=1, max_length=rules.LONGEST_REFRESH_TOKEN)
     device_id: DeviceId
@@ -68,6 +108,8 @@ class UserAnswer(Answer):
 class TokensAnswer(Answer):
     """The tokens of a session. The access token ends after `expires_in` seconds."""
 
+    model_config = example(_TOKENS)
+
     access_token: str
     refresh_token: str
     expires_in: int
@@ -78,6 +120,8 @@ class TokensAnswer(Answer):
 
 class SessionAnswer(Answer):
     """One sign-in on one device; `current` is the one that asks."""
+
+    model_config = example(_SESSION)
 
     id: UUID
     device_id: str
@@ -91,6 +135,8 @@ class SessionAnswer(Answer):
 
 class SessionsAnswer(Answer):
     """The sign-ins that hold, the last used first."""
+
+    model_config = example({"sessions": [_SESSION]})
 
     sessions: list[SessionAnswer]
 
@@ -146,7 +192,7 @@ async def logout(identity: SignedIn, services: Services) -> Response:
 
 @router.get("/sessions", responses=documented(Code.UNAUTHENTICATED))
 async def sessions(identity: SignedIn, services: Services) -> SessionsAnswer:
-    """The sign-ins that hold."""
+    """List the sign-ins that hold."""
     found = await services.accounts.sessions(identity.user_id)
     return SessionsAnswer(sessions=[_session(each, current=each.id == identity.session_id) for each in found])
 
@@ -156,7 +202,9 @@ async def sessions(identity: SignedIn, services: Services) -> SessionsAnswer:
     status_code=status.HTTP_204_NO_CONTENT,
     responses=documented(Code.UNAUTHENTICATED, Code.NOT_FOUND, Code.INVALID),
 )
-async def revoke_session(session_id: UUID, identity: SignedIn, services: Services) -> Response:
+async def revoke_session(
+    session_id: Annotated[UUID, Path(examples=[_SESSION["id"]])], identity: SignedIn, services: Services
+) -> Response:
     """End a session of one's own; its sockets close."""
     await services.accounts.revoke_session(identity.user_id, session_id)
     return Response(status_code=status.HTTP_204_NO_CONTENT)

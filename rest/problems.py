@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from domain.kit.errors import ERRORS, Code, Invalid, Problem, TooLarge
+from domain.kit.errors import ERRORS, Code, Invalid, Problem, Retry, TooLarge
 
 _log = structlog.get_logger(__name__)
 
@@ -54,11 +54,34 @@ PROBLEM_SCHEMA: dict[str, Any] = {
 
 def documented(*codes: Code) -> dict[int | str, dict[str, Any]]:
     """The error responses of a route for the OpenAPI document: these codes, and those that every route can have."""
-    by_status: dict[int | str, list[str]] = {}
-    for code in (*codes, Code.RATE_LIMITED, Code.INTERNAL, Code.UNAVAILABLE):
-        by_status.setdefault(ERRORS[code].status, []).append(f"`{code}`: {ERRORS[code].title}")
-    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    return {status: {"description": "; ".join(lines), "content": content} for status, lines in by_status.items()}
+    by_status: dict[int | str, list[Code]] = {}
+    for code in dict.fromkeys((*codes, Code.RATE_LIMITED, Code.INTERNAL, Code.UNAVAILABLE)):
+        by_status.setdefault(ERRORS[code].status, []).append(code)
+    return {status: documented_as(status, *together) for status, together in by_status.items()}
+
+
+def documented_as(status: int | str, *codes: Code) -> dict[str, Any]:
+    """The error response of one status, with an example of each of its codes."""
+    examples = {
+        code.value: {"summary": ERRORS[code].title, "value": _example(code) | {"status": status}} for code in codes
+    }
+    content = {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": examples}
+    description = "; ".join(f"`{code}`: {ERRORS[code].title}" for code in codes)
+    return {"description": description, "content": {MEDIA_TYPE: content}}
+
+
+def _example(code: Code) -> dict[str, Any]:
+    row = ERRORS[code]
+    example = {
+        "type": f"{_TYPE}{code}",
+        "title": row.title,
+        "status": row.status,
+        "detail": "a sentence about this request, for a developer",
+        "instance": "/v1/…",
+        "code": code.value,
+        "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
+    }
+    return example | ({"retry_after_ms": 2000} if row.retry is Retry.LATER and code is not Code.INTERNAL else {})
 
 
 def answer(

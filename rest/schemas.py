@@ -19,7 +19,10 @@ class Answer(BaseModel):
 
 
 def example(value: dict[str, Any]) -> ConfigDict:
-    """For a model's `model_config`: an example in the OpenAPI document. A test sends it, or gets its like."""
+    """For a model's `model_config`: an example in the OpenAPI document. A test sends it, or gets its like.
+
+    What the model's base demands stays as it is. FastAPI leaves out fields that are null: give them a value.
+    """
     return ConfigDict(json_schema_extra={"examples": [value]})
 
 

@@ -7,7 +7,7 @@ from domain.kit.errors import Code
 from domain.sharing.rules import Audience
 from domain.sharing.service import Sharing
 from rest.problems import documented
-from rest.schemas import Answer, Body
+from rest.schemas import Answer, Body, example
 from rest.services import Services, SignedIn
 
 router = APIRouter(prefix="/v1/users/sharing", tags=["privacy"])
@@ -16,12 +16,16 @@ router = APIRouter(prefix="/v1/users/sharing", tags=["privacy"])
 class SharingBody(Body):
     """Who may see the rider, and until when."""
 
+    model_config = example({"audience": "followers"})
+
     audience: Audience = Field(strict=False)
     expires_at: int | None = Field(None, ge=0, le=2**53, description="Milliseconds since the epoch; then it is nobody.")
 
 
 class SharingAnswer(Answer):
     """Who may see the rider; a higher `version` is newer."""
+
+    model_config = example({"audience": "followers", "expires_at": 1793503600000, "version": 3})
 
     audience: Audience
     expires_at: int | None
@@ -30,7 +34,7 @@ class SharingAnswer(Answer):
 
 @router.get("", responses=documented(Code.UNAUTHENTICATED))
 async def sharing(identity: SignedIn, services: Services) -> SharingAnswer:
-    """Who may see one."""
+    """Read who may see one."""
     return _answer(await services.sharing.get(identity.user_id))
 
 

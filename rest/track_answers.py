@@ -13,6 +13,8 @@ from rest.schemas import Answer, epoch_ms, example
 FLAG_NAMES = tuple(str(flag.name).lower() for flag in Flag)
 """Why a fix does not count, in the order of the bits."""
 
+NEXT_CURSOR = "C2RldmVsb3BtZW50Xq0xN2M5ZjE4Mg"
+"""A cursor of the examples."""
 TRACK_ID = "01989c1e-7f00-7000-8000-000000000001"
 """The track of the examples."""
 _FIGURES = {
@@ -34,8 +36,8 @@ _FLAGS = {"inaccurate": 1, "jump": 0, "spike": 2, "standing": 402, "repeated": 0
 _SUMMARY = {
     "id": TRACK_ID,
     "state": "computed",
-    "motorcycle_id": None,
-    "ride_id": None,
+    "motorcycle_id": "01989c1e-7f00-7000-8000-000000000002",
+    "ride_id": "01989c1e-7f00-7000-8000-000000000003",
     "started_at": 1793500000000,
     "finished_at": 1793503605000,
     "points": 3598,
@@ -101,7 +103,7 @@ class TrackSummary(Answer):
 class TracksAnswer(Answer):
     """Some tracks, newest first; `next_cursor` leads to older ones."""
 
-    model_config = example({"items": [_SUMMARY], "next_cursor": None})
+    model_config = example({"items": [_SUMMARY], "next_cursor": NEXT_CURSOR})
 
     items: list[TrackSummary]
     next_cursor: str | None

@@ -19,9 +19,10 @@ from domain.tracks.files.importing import Imported
 from domain.tracks.reading import Zones
 from rest.downloads import Download
 from rest.limits import Tier, spend
-from rest.problems import documented
-from rest.schemas import Answer
+from rest.problems import documented, documented_as
+from rest.schemas import Answer, example
 from rest.services import Services, SignedIn
+from rest.track_parameters import TrackId
 
 router = APIRouter(prefix="/v1/tracks", tags=["tracks"])
 
@@ -37,8 +38,8 @@ _EXAMPLE_GPX = (
     '<?xml version="1.0" encoding="UTF-8"?>\n'
     '<gpx xmlns="http://www.topografix.com/GPX/1/1" version="1.1" creator="example">\n'
     "<trk><name>Pass road</name><trkseg>\n"
-    '<trkpt lat="46.5281" lon="10.4531"><ele>2757</ele><time>2026-06-14T09:30:00Z</time></trkpt>\n'
-    '<trkpt lat="46.5285" lon="10.4538"><ele>2751.5</ele><time>2026-06-14T09:30:05Z</time></trkpt>\n'
+    '<trkpt lat="46.5281" lon="10.4531"><ele>2757</ele><time>2025-06-14T09:30:00Z</time></trkpt>\n'
+    '<trkpt lat="46.5285" lon="10.4538"><ele>2751.5</ele><time>2025-06-14T09:30:05Z</time></trkpt>\n'
     "</trkseg></trk></gpx>\n"
 )
 _EXPORT_CONTENT: dict[str, Any] = {
@@ -48,7 +49,7 @@ _EXPORT_CONTENT: dict[str, Any] = {
     },
 }
 _UNREADABLE_TYPE = {
-    **documented(Code.UNSUPPORTED)[400],
+    **documented_as(415, Code.UNSUPPORTED),
     "description": "`unsupported`: The body is of a type, or in an encoding, that is not read here",
 }
 
@@ -68,6 +69,24 @@ class ImportedTrackAnswer(Answer):
 class ImportAnswer(Answer):
     """What became of a GPX file. Waypoints and routes are no recordings; they are counted only."""
 
+    model_config = example(
+        {
+            "tracks": [
+                {
+                    "track_id": "01989c1e-7f00-8000-8000-0000000000d1",
+                    "name": "Pass road",
+                    "points": 2,
+                    "fixes": 2,
+                    "without_time": 0,
+                    "rejected": {},
+                    "values_left_out": 0,
+                }
+            ],
+            "waypoints": 0,
+            "routes": 0,
+        }
+    )
+
     tracks: list[ImportedTrackAnswer]
     waypoints: int
     routes: int
@@ -82,7 +101,7 @@ class ImportAnswer(Answer):
     },
 )
 async def export_track(
-    track_id: UUID,
+    track_id: TrackId,
     identity: SignedIn,
     services: Services,
     kind: Annotated[Format, Query(alias="format", description="GPX 1.1, or GeoJSON.")] = Format.GPX,

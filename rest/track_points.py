@@ -15,7 +15,7 @@ from domain.tracks.service import Page
 from rest.problems import documented
 from rest.schemas import Answer, example
 from rest.services import Services, SignedIn
-from rest.track_answers import flag_names
+from rest.track_answers import NEXT_CURSOR, flag_names
 from rest.track_parameters import Cursor, From, To, TrackId, ZonesQuery, moment
 
 router = APIRouter(prefix="/v1/tracks", tags=["tracks"])
@@ -61,7 +61,7 @@ class PointAnswer(TypedDict):
 class PointsAnswer(Answer):
     """Points in order of time, then of `seq`; `next_cursor` leads on, also from a page that zones left empty."""
 
-    model_config = example({"items": [_POINT], "next_cursor": None})
+    model_config = example({"items": [_POINT], "next_cursor": NEXT_CURSOR})
 
     items: list[PointAnswer]
     next_cursor: str | None

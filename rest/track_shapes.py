@@ -105,11 +105,12 @@ async def geometry(
     zoom: Annotated[int, Query(ge=0, le=22, description="Zoom level of 512-pixel tiles.", examples=[12])] = 14,
     zones: ZonesQuery = Zones.HIDE,
 ) -> Response:
-    """Draw a track's line: a GeoJSON Feature, simplified for a zoom level to half a pixel, but not below 0.25 m.
+    """Get a track's line as a GeoJSON Feature.
 
-    A new part begins after every gap (over five minutes and 200 m without a fix) and where a privacy zone was cut out.
-    A line has at most 20,000 vertices; one that needs more is simplified further, as `tolerance_metres` says. Fixes
-    that do not count are left out; of a track with over 250,000 fixes every n-th is looked at.
+    It is simplified for a zoom level to half a pixel, but not below 0.25 m. A new part begins after every gap (over
+    five minutes and 200 m without a fix) and where a privacy zone was cut out. A line has at most 20,000 vertices; one
+    that needs more is simplified further, as `tolerance_metres` says. Fixes that do not count are left out; of a track
+    with over 250,000 fixes every n-th is looked at.
     """
     track, mask = await _found(services, identity.user_id, track_id, zones)
     tag = _tag(track, mask, "geometry", zoom, zones)

@@ -50,9 +50,10 @@ async def tracks(
 async def track(
     track_id: TrackId, identity: SignedIn, services: Services, zones: ZonesQuery = Zones.HIDE
 ) -> TrackAnswer:
-    """Look at one track: how far it has come, its figures, its stops, and how many points do not count and why.
+    """Look at one track.
 
-    The figures are of the whole track, also of what privacy zones hide; stops in zones are left out unless shown.
+    How far it has come, its figures, its stops, and how many of its points do not count and why. The figures are of
+    the whole track, also of what privacy zones hide; stops in zones are left out unless shown.
     """
     return track_answer(await services.tracks.detail(identity.user_id, track_id, zones))
 

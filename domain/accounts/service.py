@@ -186,6 +186,25 @@ class AccountService:
             raise NotFound("this account does not exist any more")
         return user
 
+    async def rename(self, user_id: UUID, *, username: str, full_name: str | None) -> User:
+        """Change what the user is called; the last change holds. Access tokens carry the new name once refreshed.
+
+        Raises Invalid, Conflict when the username is taken, and NotFound when the account is gone.
+        """
+        username = check_username(username)
+        if full_name is not None:
+            full_name = clean(full_name, "full_name", longest=LONGEST_FULL_NAME)
+        try:
+            async with unavailable_when_down(), self._engine.begin() as connection:
+                user = await store.write_profile(
+                    connection, user_id, username=username, username_key=folded(username), full_name=full_name
+                )
+        except IntegrityError as error:
+            raise _taken(error) from error
+        if user is None:
+            raise NotFound("this account does not exist any more")
+        return user
+
     async def revoked_since(self, moment: datetime) -> list[tuple[UUID, int]]:
         """The sessions revoked at or after this moment, each with the time (epoch ms) when its last token ends.
 

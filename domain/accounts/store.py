@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, cast, delete, func, insert, literal, select, text, update
@@ -92,6 +92,12 @@ class NewUser(NamedTuple):
     created_at: datetime
 
 
+def _user(row: Any) -> User:
+    """The user of a row that begins with `_USER`."""
+    user_id, rider, username, email, full_name, role, created_at = row[:7]
+    return User(user_id, rider, username, email, full_name, Role(role), created_at)
+
+
 async def add_user(connection: AsyncConnection, user: NewUser) -> int:
     """Keep a new account; its short number is returned. Raises IntegrityError when a name is taken."""
     statement = insert(users).values(user._asdict()).returning(users.c.rider)
@@ -102,7 +108,17 @@ async def add_user(connection: AsyncConnection, user: NewUser) -> int:
 async def find_user(connection: AsyncConnection, user_id: UUID) -> User | None:
     """The account."""
     row = (await connection.execute(select(*_USER).where(users.c.id == user_id))).one_or_none()
-    return None if row is None else User(*row[:5], Role(row.role), row.created_at)
+    return None if row is None else _user(row)
+
+
+async def write_profile(
+    connection: AsyncConnection, user_id: UUID, *, username: str, username_key: str, full_name: str | None
+) -> User | None:
+    """Change what a user is called; None when the account is gone. Raises IntegrityError when the name is taken."""
+    changed = {"username": username, "username_key": username_key, "full_name": full_name}
+    statement = update(users).where(users.c.id == user_id).values(changed).returning(*_USER)
+    row = (await connection.execute(statement)).one_or_none()
+    return None if row is None else _user(row)
 
 
 async def lock_credentials(connection: AsyncConnection, key: str, *, is_email: bool) -> Credentials | None:
@@ -112,8 +128,7 @@ async def lock_credentials(connection: AsyncConnection, key: str, *, is_email: b
     row = (await connection.execute(query.where(column == key).with_for_update())).one_or_none()
     if row is None:
         return None
-    user = User(*row[:5], Role(row.role), row.created_at)
-    return Credentials(user, row.password_hash, row.login_attempts, row.locked_until)
+    return Credentials(_user(row), row.password_hash, row.login_attempts, row.locked_until)
 
 
 async def write_attempts(

@@ -105,7 +105,7 @@ def _path(points: FloatArray) -> str:
 
 
 def _stroke(width: float, height: float) -> float:
-    return round(float(np.clip(min(width, height) / 90, 1.5, 5.0)), 1)
+    return round(float(np.clip(min(width, height) / 72, 1.5, 6.0)), 1)
 
 
 def _end(at: FloatArray, thick: float, colour: str, casing: str, *, hidden: bool) -> str:
