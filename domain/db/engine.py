@@ -1,9 +1,11 @@
 """The way to Postgres: a pool of asyncpg connections under SQLAlchemy, with limits on every wait.
 
-Promises that a database which is gone, paused or refusing is noticed within seconds and shows as `Unavailable`, and
-that the pool heals by itself. Transactions, SQL and what to do about a refusal are left to the stores and services.
+Promises that a database which is gone, paused or refusing is noticed within seconds and shows as `Unavailable`, that
+the pool heals by itself, and that no error shows a value of a row or of a parameter. Transactions, SQL and what to do
+about a refusal are left to the stores and services.
 """
 
+import re
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -23,6 +25,12 @@ _log = structlog.get_logger(__name__)
 _RETRY_AFTER_MS = 2_000
 _UNAVAILABLE_STATES = ("08", "53", "57", "40001", "40P01", "55P03", "25006")
 """Prefixes of SQLSTATE: connection, resources, operator intervention, conflicts to retry, a read-only standby."""
+
+_VALUES = re.compile(
+    r"\nDETAIL:.*|(invalid input (?:syntax for type [\w ]+|for query argument \$\d+)): .*",
+    re.DOTALL,
+)
+"""Where messages of Postgres and asyncpg go on with what was in a row or a parameter."""
 
 UNAVAILABLE_ERRORS: tuple[type[Exception], ...] = (
     OSError,  # refused, reset, and TimeoutError
@@ -73,9 +81,11 @@ def create_engine(
         max_overflow=max_overflow,
         pool_timeout=connect_timeout_seconds,
         pool_use_lifo=True,
+        hide_parameters=True,
     )
     event.listen(engine.sync_engine, "checkout", _refuse_closed)
     event.listen(engine.sync_engine, "handle_error", _give_up_silent_connection)
+    event.listen(engine.sync_engine, "handle_error", _hide_values)
     _log_slow_queries(engine, slow_query_seconds)
     return engine
 
@@ -91,6 +101,18 @@ def _give_up_silent_connection(context: ExceptionContext) -> None:
     if isinstance(context.original_exception, OSError):
         context.is_disconnect = True
         context.invalidate_pool_on_disconnect = False
+
+
+def _hide_values(context: ExceptionContext) -> None:
+    """Postgres shows the row or value that it refused: addresses, hashes. What is logged of an error must not."""
+    cause = context.original_exception.__cause__
+    if isinstance(cause, asyncpg.PostgresError):
+        cause.detail = None
+    if isinstance(cause, asyncpg.DataError):
+        cause.__cause__ = cause.__context__ = None  # of a codec, with the value
+    for error in (cause, context.original_exception, context.sqlalchemy_exception):
+        if error is not None:
+            error.args = tuple(_VALUES.sub(r"\1", str(argument)) for argument in error.args)
 
 
 def _log_slow_queries(engine: AsyncEngine, slow_seconds: float) -> None:
