@@ -62,6 +62,7 @@ async def running(node: ServerNode, health: Health) -> AsyncIterator[None]:
         "control": stores.control.run(),
         "register": stores.register.run(),
         "hub": node.hub.run(),
+        "density": node.density.run(),
         "recorder": node.recorder.run(),
         "rates": node.rates.run(),
         "policies": node.follower.run(),
@@ -83,7 +84,7 @@ async def running(node: ServerNode, health: Health) -> AsyncIterator[None]:
             yield
         finally:
             node.wire.stop()
-    for store in (stores.takeover, stores.track_log, stores.policy_cache):
+    for store in (stores.takeover, stores.track_log, stores.policy_cache, stores.counts):
         await store.aclose()
     await stores.limits.close()
     await stores.engine.dispose()

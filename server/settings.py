@@ -132,6 +132,7 @@ class Settings(BaseSettings):
     batches_per_second: Seconds = Field(5, description="`location:batch` a socket may send, sustained.")
     batches_burst: Positive = Field(20, description="`location:batch` a socket may send at once.")
     batch_fixes: Annotated[int, Field(gt=0, le=1000)] = Field(1000, description="Fixes in one `location:batch`.")
+    density_interval_seconds: Seconds = Field(2, description="How often riders are counted for zoomed-out viewers.")
     watch_cells: Annotated[int, Field(ge=7, le=1000)] = Field(64, description="Cells that one viewport may need.")
 
     stream_limit_bytes: Positive = Field(

@@ -32,6 +32,7 @@ from domain.tracks.store import TrackStore
 from domain.zones.service import ZoneService
 from realtime.bus.connections import BusOptions
 from realtime.bus.control import ControlLog
+from realtime.bus.density import RegionCounts
 from realtime.bus.metrics import BusMetrics
 from realtime.bus.nodes import Node, NodeRegister
 from realtime.bus.policy_cache import RedisPolicyCache
@@ -43,6 +44,8 @@ from realtime.gateway.events.location import LOCATION_BATCH, LOCATION_UPDATE
 from realtime.gateway.gateway import Gateway, GatewayOptions
 from realtime.gateway.metrics import GatewayMetrics
 from realtime.gateway.revocations import HeardRevocations
+from realtime.handlers.location.density import LIFE_INTERVALS, Density
+from realtime.handlers.location.density_metrics import DensityMetrics
 from realtime.handlers.location.dots import Dots
 from realtime.handlers.location.open_tracks import OpenTracks
 from realtime.handlers.location.rates import Rates
@@ -75,6 +78,7 @@ class Stores:
     track_log: RedisTrackLog
     policy_cache: RedisPolicyCache
     register: NodeRegister
+    counts: RegionCounts
     limits: RateLimits
 
 
@@ -91,6 +95,7 @@ class ServerNode:
     wire_options: WireOptions
     gateway: Gateway
     hub: Hub
+    density: Density
     recorder: Recorder
     rates: Rates
     follower: PolicyFollower
@@ -165,7 +170,10 @@ def build(settings: Settings, clock: Clock, registry: CollectorRegistry, address
     )
     ownership = Ownership(stores.track_log, track_store)
     tracks = TrackHandlers(ownership, recorder, OpenTracks(track_store), dots, rates, clock)
-    watching = WatchHandlers(hub, directory, most_cells=settings.watch_cells)
+    density = Density(
+        hub, stores.counts, clock, DensityMetrics(registry), interval_seconds=settings.density_interval_seconds
+    )
+    watching = WatchHandlers(hub, density, directory, most_cells=settings.watch_cells)
     gateway = Gateway(
         [tracks, watching, SharingHandlers(sharing)],
         verifier=verifier,
@@ -190,6 +198,7 @@ def build(settings: Settings, clock: Clock, registry: CollectorRegistry, address
         wire_options=wire_options,
         gateway=gateway,
         hub=hub,
+        density=density,
         recorder=recorder,
         rates=rates,
         follower=follower,
@@ -240,6 +249,12 @@ def _stores(settings: Settings, clock: Clock, registry: CollectorRegistry, addre
         track_log=RedisTrackLog(options, stream_limit_bytes=settings.stream_limit_bytes),
         policy_cache=RedisPolicyCache(options),
         register=NodeRegister(Node(node_id, address, clock.epoch_ms()), clock, options),
+        counts=RegionCounts(
+            options,
+            node_id,
+            life_seconds=LIFE_INTERVALS * settings.density_interval_seconds,
+            deadline_seconds=min(settings.redis_timeout_seconds, max(0.5, settings.density_interval_seconds / 2)),
+        ),
         limits=RateLimits(
             redis_url,
             clock,

@@ -15,6 +15,7 @@ from domain.kit.clock import Clock
 from domain.kit.tasks import TaskOwner
 from realtime.bus.redis_bus import RedisBus
 from realtime.hub.audience import Audience
+from realtime.hub.census import Census, take_census
 from realtime.hub.listeners import Listener
 from realtime.hub.metrics import HubMetrics
 from realtime.hub.options import HubOptions
@@ -182,6 +183,10 @@ class Hub:
         else:
             self._deferred.append((channel, item, own))
 
+    async def learn(self, channel: str, rows: bytes) -> None:
+        """What the bus kept of riders who were in doubt. Raises ValueError when these are no whole rows."""
+        await self._merge_between_ticks(channel, list(unpack(rows)))
+
     def _rows_arrived(self, channel: str, rows: bytes) -> None:
         known = self._state.channels.get(channel)
         if known is None or not known.topics:
@@ -255,6 +260,12 @@ class Hub:
     def sees(self, listener: Listener, rider: int) -> bool:
         """Whether the rider is, at this moment, on a topic that the listener hears."""
         return self._audience.sees(listener, rider)
+
+    async def census(self, *, silent_seconds: float) -> Census:
+        """The public riders of this node by region; in doubt are those not heard of for `silent_seconds`."""
+        silent_ms = self._clock.epoch_ms() - round(silent_seconds * 1000)
+        slices = Slices(self._clock, self._options.slice_seconds)
+        return await take_census(self._state, self._places, slices, oldest_ms=self._oldest_ms(), silent_ms=silent_ms)
 
     def levels(self) -> HubLevels:
         """For metrics and for tests that look for leaks."""

@@ -57,7 +57,7 @@ BAD: list[tuple[str, Callable[[str], Any], str, str]] = [
     ("track:stop", lambda track: {"track_id": track, "last_seq": -2}, "invalid", "last_seq"),
     ("track:stop", lambda track: {"track_id": track, "last_seq": 5, "lost": [[3, 2]]}, "invalid", "lost"),
     ("track:stop", lambda track: {"track_id": track, "last_seq": 5, "lost": [[3, 9]]}, "invalid", "lost"),
-    ("map:watch", plain({"bounds": [-180, -90, 180, 90], "zoom": 1}), "too_large", "bounds"),
+    ("map:watch", plain({"bounds": [-180, -91, 180, 90], "zoom": 1}), "invalid", "bounds"),
     ("map:watch", plain({"bounds": [8, 47, 9, 46], "zoom": 12}), "invalid", "bounds"),
     ("map:watch", plain({"bounds": [8, 46, 9], "zoom": 12}), "invalid", "bounds"),
     ("map:watch", plain({"bounds": [8, 46, 9, 91], "zoom": 12}), "invalid", "bounds"),

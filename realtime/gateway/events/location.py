@@ -76,17 +76,24 @@ class TrackStop(Payload, frozen=True):
 
 
 class MapWatch(Payload, frozen=True):
-    """See the public riders in a box: `[west, south, east, north]` in degrees; west > east crosses 180°."""
+    """See the public riders in a box: `[west, south, east, north]` in degrees; west > east crosses 180°.
+
+    A box that is too large to see single riders in is answered with `density`: counts come instead.
+    """
 
     bounds: tuple[float, float, float, float]
     zoom: Annotated[float, Meta(ge=0, le=30)]
 
 
 class MapWatched(Reply, frozen=True):
-    """The H3 resolution that was chosen, and the cells that are now watched; frames come on topic `cell:<cell>`."""
+    """The H3 resolution that was chosen, and the cells that are now watched; frames come on topic `cell:<cell>`.
+
+    With `density` there are no cells and no frames: `location:density` comes, at once and when counts change.
+    """
 
     resolution: int
     cells: list[str]
+    density: bool
 
 
 class MapUnwatch(Payload, frozen=True):
@@ -164,6 +171,17 @@ class LocationFrame(Reply, frozen=True):
     snapshot: bool = False
 
 
+class LocationDensity(Reply, frozen=True):
+    """How many public riders are where, for a box that is too large to see single ones in; replaces the one before.
+
+    `cells` are pairs `[H3 cell, riders]` at this resolution (0 to 4), for the box and a little around it. Cells with
+    fewer than 3 riders are left out; a number may be up to 2 too low, so that numbers cannot be subtracted to find one.
+    """
+
+    resolution: int
+    cells: list[tuple[str, int]]
+
+
 _SELDOM = Limit(per_second=2, burst=20)
 
 TRACK_START = Contract("track:start", TrackStart, Promise.RECORDED, _SELDOM, TrackStarted)
@@ -180,4 +198,5 @@ RIDERS_INFO = Contract("riders:info", RidersInfo, Promise.NONE, Limit(per_second
 SHARING_SET = Contract("sharing:set", SharingSet, Promise.DURABLE, _SELDOM, SharingIs)
 
 LOCATION_FRAME = Emission("location:frame", LocationFrame, Promise.LIVE)
+LOCATION_DENSITY = Emission("location:density", LocationDensity, Promise.LIVE)
 RATE_SET = Emission("rate:set", RateSet, Promise.LIVE)

@@ -1,16 +1,18 @@
 """Watching: a box of the map, riders one may follow, and who the numbers in the frames are.
 
 Who may hear a topic is decided here, each time: anybody who is signed in hears the public cells, a rider's own topic is
-heard by accepted followers (until relationships exist: by the rider's own devices).
+heard by accepted followers (until relationships exist: by the rider's own devices). In a box that is too large to see
+single riders in, anybody who is signed in sees counts.
 """
 
 from collections.abc import Collection
 from uuid import UUID
 
-from domain.kit.errors import Forbidden, Invalid, TooLarge
+from domain.kit.errors import Forbidden, Invalid
 from domain.location.rules import rider_channel
 from domain.location.service import RiderDirectory
 from geo import cells
+from geo.overview import Overview, overview
 from geo.viewport import Bounds, BoundsError, cover
 from realtime.gateway.client import Client
 from realtime.gateway.contracts import handles
@@ -29,6 +31,7 @@ from realtime.gateway.events.location import (
     RidersUnwatch,
     RidersWatch,
 )
+from realtime.handlers.location.density import Density
 from realtime.hub.hub import Hub
 from realtime.hub.topics import cell_topic
 
@@ -44,8 +47,9 @@ class Watching:
 class WatchHandlers:
     """Handlers of `map:*` and `riders:*`."""
 
-    def __init__(self, hub: Hub, directory: RiderDirectory, *, most_cells: int) -> None:
+    def __init__(self, hub: Hub, density: Density, directory: RiderDirectory, *, most_cells: int) -> None:
         self._hub = hub
+        self._density = density
         self._directory = directory
         self._most_cells = most_cells
 
@@ -56,13 +60,16 @@ class WatchHandlers:
     def on_disconnect(self, client: Client) -> None:
         """The socket has gone."""
         self._hub.drop(client)
+        self._density.drop(client)
 
     @handles(MAP_WATCH)
     async def watch_map(self, client: Client, payload: MapWatch) -> MapWatched:
-        """See the public riders in a box; a snapshot comes first. Replaces the box watched before."""
-        covered = cover(_bounds(payload.bounds), payload.zoom, self._most_cells)
+        """See the public riders in a box, or how many there are; a snapshot comes first. Replaces the box before."""
+        bounds = _bounds(payload.bounds)
+        covered = cover(bounds, payload.zoom, self._most_cells)
         if covered is None:
-            raise TooLarge("this box is too large to see single riders in; zoom in", field="bounds")
+            return await self._watch_counts(client, overview(bounds, payload.zoom))
+        self._density.drop(client)
         topics = frozenset(cell_topic(cell) for cell in covered.cells)
         watching = client.require(Watching)
         await self._hub.listen(client, topics - watching.cells)
@@ -70,11 +77,21 @@ class WatchHandlers:
             self._hub.drop(client)
         self._hub.unlisten(client, watching.cells - topics)
         watching.cells = topics
-        return MapWatched(covered.resolution, sorted(cells.name(cell) for cell in covered.cells))
+        return MapWatched(covered.resolution, sorted(map(cells.name, covered.cells)), density=False)
+
+    async def _watch_counts(self, client: Client, chosen: Overview) -> MapWatched:
+        await self._density.listen(client, chosen)
+        if client.closed:
+            self._density.drop(client)
+        watching = client.require(Watching)
+        self._hub.unlisten(client, watching.cells)
+        watching.cells = frozenset()
+        return MapWatched(chosen.resolution, [], density=True)
 
     @handles(MAP_UNWATCH)
     def unwatch_map(self, client: Client, _payload: MapUnwatch) -> None:
         """See the map no more."""
+        self._density.drop(client)
         watching = client.require(Watching)
         self._hub.unlisten(client, watching.cells)
         watching.cells = frozenset()
