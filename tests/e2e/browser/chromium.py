@@ -60,6 +60,8 @@ class Window:
     """While a test cuts the line, requests that fail are no complaint."""
 
     def heard(self, message: ConsoleMessage) -> None:
+        if "GL Driver Message" in message.text:
+            return  # of the software that draws without a graphics card
         failed_request = message.text.startswith(("Failed to load resource", "WebSocket connection to"))
         if message.type in {"error", "warning"} and not (failed_request and self.network_may_fail):
             self.complaints.append(f"{message.type}: {message.text} ({message.location.get('url', '')})")

@@ -9,12 +9,12 @@ import { nearest, pathThrough, rangeOf, roundStep, type Range } from "./scale.ts
 import type { Profile } from "./types.ts";
 
 const WIDTH = 360;
-const LEFT = 40;
+const LEFT = 34;
 const RIGHT = WIDTH - 8;
 const BANDS = { elevation: { top: 12, bottom: 96 }, speed: { top: 118, bottom: 170 } } as const;
 const HEIGHT = 190;
 const LEAST_METRES = 30;
-const LEAST_SPEED = 5;
+const LEAST_KMH = 20;
 const KEY_STEPS = 100;
 
 /** The chart with its read-out; null when the track has no way to plot over. */
@@ -27,8 +27,8 @@ export function profileChart(profile: Profile): HTMLElement | null {
   const drawing = svg(
     "svg",
     { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, class: "chart", "aria-hidden": "true" },
-    ...band("elevation", "Elevation", xs, profile.altitude, starts, LEAST_METRES, format.height),
-    ...band("speed", "Speed", xs, profile.speed, starts, LEAST_SPEED, format.speed),
+    ...band("elevation", "Elevation, m", xs, profile.altitude, starts, LEAST_METRES),
+    ...band("speed", "Speed, km/h", xs, profile.speed.map(format.kilometresAnHour), starts, LEAST_KMH),
     ...distanceAxis(length),
     cursor,
   );
@@ -53,7 +53,6 @@ function band(
   values: readonly (number | null)[],
   starts: ReadonlySet<number>,
   least: number,
-  label: (value: number) => string,
 ): SVGElement[] {
   const { top, bottom } = BANDS[kind];
   const heading = svg("text", { x: LEFT, y: top - 4, class: "chart-title" }, title);
@@ -62,17 +61,17 @@ function band(
   const y = (value: number): number => bottom - ((bottom - top) * (value - range.from)) / (range.to - range.from);
   const line = pathThrough(xs, values.map((value) => (value === null ? null : y(value))), starts);
   return [
-    ...gridLines(range, y, label),
+    ...gridLines(range, y),
     ...(kind === "elevation" ? areas(line, bottom) : []),
     svg("path", { d: line, class: `chart-line is-${kind}` }),
     heading,
   ];
 }
 
-function gridLines(range: Range, y: (value: number) => number, label: (value: number) => string): SVGElement[] {
+function gridLines(range: Range, y: (value: number) => number): SVGElement[] {
   return [range.from, range.to].flatMap((value) => [
     svg("line", { x1: LEFT, x2: RIGHT, y1: y(value), y2: y(value), class: "chart-grid" }),
-    svg("text", { x: LEFT - 4, y: y(value) + 3, class: "chart-label is-end" }, label(value)),
+    svg("text", { x: LEFT - 4, y: y(value) + 3, class: "chart-label is-end" }, value.toLocaleString()),
   ]);
 }
 
@@ -87,12 +86,12 @@ function areas(line: string, bottom: number): SVGElement[] {
 }
 
 function distanceAxis(length: number): SVGElement[] {
-  const step = roundStep(length, 4);
+  const step = roundStep(length, 5);
   const ticks = Array.from({ length: Math.floor(length / step) + 1 }, (_, index) => index * step);
   return ticks.map((metres) => {
     const x = LEFT + ((RIGHT - LEFT) * metres) / length;
     const side = x > RIGHT - 24 ? "is-end" : metres === 0 ? "" : "is-middle";
-    return svg("text", { x, y: HEIGHT - 6, class: `chart-label ${side}` }, metres === 0 ? "0" : format.distance(metres));
+    return svg("text", { x, y: HEIGHT - 6, class: `chart-label ${side}` }, metres === 0 ? "0" : format.roundDistance(metres));
   });
 }
 

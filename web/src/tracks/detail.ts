@@ -27,7 +27,7 @@ export function trackDetail(track: Track, library: Library, api: Api, events: De
   const root = element(
     "article",
     { class: "tracks-detail", "aria-label": `Ride of ${title}` },
-    element("div", { class: "tracks-bar" }, button("Back to my rides", events.back, "is-link"), heading),
+    element("div", { class: "tracks-bar" }, button("‹ All my rides", events.back, "is-link"), heading),
     figures,
     profile,
     element("div", { class: "tracks-actions" }, exporting(track, "gpx", library, api), exporting(track, "geojson", library, api), deletion),

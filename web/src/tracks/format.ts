@@ -17,12 +17,21 @@ export function distance(metres: number): string {
   return `${kilometres < 100 ? tenths.format(kilometres) : whole.format(kilometres)} km`;
 }
 
+/** A round distance, as axes have them: "20 km", "1.5 km", "500 m". */
+export function roundDistance(metres: number): string {
+  return metres < METRES_PER_KILOMETRE ? `${metres} m` : `${(metres / METRES_PER_KILOMETRE).toLocaleString()} km`;
+}
+
 export function height(metres: number): string {
   return `${whole.format(metres)} m`;
 }
 
 export function speed(metresPerSecond: number): string {
   return `${whole.format(metresPerSecond * KMH_PER_METRE_A_SECOND)} km/h`;
+}
+
+export function kilometresAnHour(metresPerSecond: number | null): number | null {
+  return metresPerSecond === null ? null : metresPerSecond * KMH_PER_METRE_A_SECOND;
 }
 
 /** `1 h 05 min`, `12 min`, `40 s`. */

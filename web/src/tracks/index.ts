@@ -20,7 +20,7 @@ export function mountTracks(root: HTMLElement, api: Api): void {
   const importer = new Importer(library, () => list.renew());
   const overview = element("div", { class: "tracks-overview" }, importer.root, list.root);
   const content = element("div", { class: "tracks-content" }, overview);
-  root.replaceChildren(element("h2", {}, "My rides"), content);
+  root.replaceChildren(element("h2", { class: "visually-hidden" }, "My rides"), content);
   importer.listenOn(content);
 
   const back = (renew: boolean): void => {
