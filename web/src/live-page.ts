@@ -12,7 +12,7 @@ import { PALETTES, type Theme } from "./map/palette.ts";
 import { SOURCES } from "./map/style.ts";
 import { offerProbes } from "./probes.ts";
 import { recall, remember } from "./remembered.ts";
-import { locate, OwnRide } from "./ride.ts";
+import { locate, OwnRide, type OwnPosition } from "./ride.ts";
 import { Fleet } from "./riders/fleet.ts";
 import { Names } from "./riders/names.ts";
 import { Seeker } from "./seek.ts";
@@ -77,7 +77,7 @@ export class LivePage {
     this.#stage = new Stage(map, this.#fleet);
     this.#viewport = new Viewport(this.#connection, map, (sight) => void this.#see(sight));
     this.#seeker = new Seeker(map, this.#fleet, () => this.#viewport.sight, () => !this.#fleet.still);
-    this.#ride = new OwnRide(this.#connection, tokens.userId, (position) => (this.#stage.own = position));
+    this.#ride = new OwnRide(this.#connection, tokens.userId, (position) => this.#iAmAt(position));
     this.#api = { ...signedIn(this.#tokens), showTrack: (track) => void this.#showTrack(track), notify: (...said) => this.#notices.say(...said) };
     this.#status = new Status(this.#connection);
     this.#list = new RiderList((rider) => this.#pick(rider), () => this.#seeker.begin());
@@ -231,6 +231,16 @@ export class LivePage {
     const same = rider === this.#stage.followed;
     this.#stage.follow(same ? null : rider);
     if (!same) this.#panel.lower();
+  }
+
+  /** While recording, one's own dot follows this device and not the way over the server. */
+  #iAmAt(position: OwnPosition): void {
+    this.#stage.own = position;
+    const { me } = this.#stage;
+    if (me === null) return;
+    const { place, heading, speed } = position;
+    const now = Date.now();
+    this.#fleet.takeLocal({ rider: me, ...place, heading, speed, heardAt: now }, now);
   }
 
   async #locate(): Promise<void> {

@@ -51,7 +51,7 @@ function makeMap(config: Config, theme: ThemeChoice): LiveMap | null {
 
 function noMap(): HTMLElement {
   return element(
-    "main",
+    "section",
     { class: "sign-in" },
     element(
       "div",

@@ -2,15 +2,22 @@
 
 import { Recorder, type Connection, type RecorderEvent } from "./client/index.ts";
 import { distance, type Place } from "./geo.ts";
-import { rideStorage } from "./remembered.ts";
+import { recall, remember, rideStorage } from "./remembered.ts";
 import type { RideFigures } from "./ui/ride-pane.ts";
 
 const LEAST_STEP_METRES = 4;
 const WORST_ACCURACY_METRES = 60;
 
+/** How far the ride that is being recorded went, so that a reload goes on counting. */
+const DISTANCE = "ride-distance";
+type Distance = { trackId: string | null; metres: number };
+
 export interface OwnPosition {
   place: Place;
   accuracyMetres: number;
+  /** Degrees from north and metres per second; null when unknown. */
+  heading: number | null;
+  speed: number | null;
 }
 
 export class OwnRide {
@@ -19,9 +26,8 @@ export class OwnRide {
   readonly #onPosition: (position: OwnPosition) => void;
   #watch: number | null = null;
   #lock: WakeLockSentinel | null = null;
-  #startedAt: number | null = null;
   #metres = 0;
-  #counted: Place | null = null;
+  #counted: (Place & { at: number }) | null = null;
   #speed: number | null = null;
   #recorded: RecorderEvent = { unsent: 0, recording: false, fault: null };
   #fault: string | null = null;
@@ -35,7 +41,7 @@ export class OwnRide {
   get figures(): RideFigures {
     return {
       recording: this.#recorded.recording,
-      startedAt: this.#recorded.recording ? this.#startedAt : null,
+      startedAt: this.#startedAt,
       metres: this.#metres,
       speed: this.#speed,
       unsent: this.#recorded.unsent,
@@ -46,10 +52,10 @@ export class OwnRide {
 
   /** Go on with what a reload interrupted. */
   async resume(): Promise<void> {
-    if (await this.#recorder.resume()) {
-      this.#startedAt = Date.now();
-      this.#listen();
-    }
+    if (!(await this.#recorder.resume())) return;
+    const kept = recall<Distance>(DISTANCE);
+    this.#metres = kept?.trackId === this.#recorder.trackId ? (kept?.metres ?? 0) : 0;
+    this.#listen();
   }
 
   /** Throws Refused when an earlier ride has to be sent first. */
@@ -60,7 +66,6 @@ export class OwnRide {
       return;
     }
     await this.#recorder.start();
-    this.#startedAt = Date.now();
     this.#metres = 0;
     this.#counted = null;
     this.#listen();
@@ -91,9 +96,8 @@ export class OwnRide {
   readonly #take = ({ coords, timestamp }: GeolocationPosition): void => {
     this.#fault = null;
     const place = { latitude: coords.latitude, longitude: coords.longitude };
-    this.#onPosition({ place, accuracyMetres: coords.accuracy });
-    this.#speed = coords.speed;
-    this.#measure(place, coords.accuracy);
+    this.#measure({ ...place, at: timestamp }, coords);
+    this.#onPosition({ ...positionOf(coords), speed: this.#speed });
     this.#recorder.add({
       timestamp,
       ...place,
@@ -105,12 +109,21 @@ export class OwnRide {
   };
 
   /** Distance for showing; the server's own, over the whole track, is the one that counts. */
-  #measure(place: Place, accuracy: number): void {
-    if (accuracy > WORST_ACCURACY_METRES) return;
-    const step = this.#counted ? distance(this.#counted, place) : 0;
-    if (this.#counted && step < LEAST_STEP_METRES) return;
+  #measure(place: Place & { at: number }, { accuracy, speed }: GeolocationCoordinates): void {
+    const before = this.#counted;
+    const step = before ? distance(before, place) : 0;
+    const seconds = before ? (place.at - before.at) / 1000 : 0;
+    this.#speed = speed ?? (seconds > 0 ? step / seconds : null);
+    if (accuracy > WORST_ACCURACY_METRES || (before && step < LEAST_STEP_METRES)) return;
     this.#metres += step;
     this.#counted = place;
+    remember(DISTANCE, { trackId: this.#recorder.trackId, metres: this.#metres } satisfies Distance);
+  }
+
+  /** On the local clock. */
+  get #startedAt(): number | null {
+    const { startedAt, recording } = this.#recorder;
+    return recording && startedAt !== null ? startedAt - this.#connection.clock.offsetMs : null;
   }
 
   readonly #failed = (error: GeolocationPositionError): void => {
@@ -123,11 +136,15 @@ export function locate(): Promise<OwnPosition> {
   return new Promise((resolve, reject) => {
     if (!("geolocation" in navigator)) return reject(new Error("This browser cannot say where it is."));
     navigator.geolocation.getCurrentPosition(
-      ({ coords }) => resolve({ place: coords, accuracyMetres: coords.accuracy }),
+      ({ coords }) => resolve(positionOf(coords)),
       (error) => reject(new Error(positionFault(error))),
       { enableHighAccuracy: true, timeout: 15_000, maximumAge: 10_000 },
     );
   });
+}
+
+function positionOf({ latitude, longitude, accuracy, heading, speed }: GeolocationCoordinates): OwnPosition {
+  return { place: { latitude, longitude }, accuracyMetres: accuracy, heading: Number.isFinite(heading) ? heading : null, speed };
 }
 
 function positionFault(error: GeolocationPositionError): string {

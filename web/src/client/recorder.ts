@@ -59,6 +59,11 @@ export class Recorder {
     return this.#buffer?.trackId ?? null;
   }
 
+  /** When the track began, on the server's clock (ms). */
+  get startedAt(): number | null {
+    return this.#buffer?.startedAt ?? null;
+  }
+
   /** Take up what an earlier page left behind; says whether that ride goes on. */
   async resume(): Promise<boolean> {
     if (this.#buffer) return this.recording;

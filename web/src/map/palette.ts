@@ -28,7 +28,7 @@ export const PALETTES: Record<Theme, Palette> = {
     water: "#d9e4e8",
     border: "#c9c3b8",
     graticule: "#e2ddd3",
-    graticuleText: "#837c70",
+    graticuleText: "#6f685d",
     cell: "#8a7f70",
     density: "#d9480f",
     densityText: "#3b1503",

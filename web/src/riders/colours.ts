@@ -3,7 +3,7 @@
 const COLOURS = [
   "#2563eb", // blue
   "#c2255c", // raspberry
-  "#0d8a5f", // green
+  "#0b7a54", // green
   "#7c3aed", // violet
   "#0e7490", // petrol
   "#b45309", // amber

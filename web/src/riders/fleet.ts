@@ -10,6 +10,8 @@ import { Trail } from "./trail.ts";
 const LIFE_MS = 300_000;
 /** A rider who left one topic may be on the next one a moment later. */
 const GRACE_MS = 1500;
+/** This device knows better than the server where it is, for this long after its last word. */
+const LOCAL_MS = 10_000;
 /** Names and trails of riders out of sight are kept this long. */
 const MEMORY_MS = 600_000;
 const TURN_MS = 180;
@@ -65,6 +67,7 @@ export class Rider {
 export class Fleet {
   readonly #decoder = new FrameDecoder();
   readonly #riders = new Map<number, Rider>();
+  #local = { rider: -1, until: 0 };
   /** Draw positions as they come and make nothing up (prefers-reduced-motion). */
   still = false;
 
@@ -72,11 +75,15 @@ export class Fleet {
   take(frame: LocationFrame, now: number): void {
     const changes = this.#decoder.take(frame, now);
     for (const sighting of changes.seen) {
-      const rider = this.#riders.get(sighting.rider);
-      if (rider) rider.take(sighting, now, this.still);
-      else this.#riders.set(sighting.rider, new Rider(sighting));
+      if (!this.#isLocal(sighting.rider, now)) this.#show(sighting, now);
     }
-    this.#lose(changes.gone, now);
+    this.#lose(changes.gone.filter((rider) => !this.#isLocal(rider, now)), now);
+  }
+
+  /** Take in where this device itself is; what the server says of it is older, and waits. */
+  takeLocal(sighting: Sighting, now: number): void {
+    this.#local = { rider: sighting.rider, until: now + LOCAL_MS };
+    this.#show(sighting, now);
   }
 
   /** Forget what was heard on topics that are watched no more. */
@@ -97,6 +104,16 @@ export class Fleet {
 
   get(number: number): Rider | null {
     return this.#riders.get(number) ?? null;
+  }
+
+  #isLocal(rider: number, now: number): boolean {
+    return rider === this.#local.rider && now < this.#local.until;
+  }
+
+  #show(sighting: Sighting, now: number): void {
+    const rider = this.#riders.get(sighting.rider);
+    if (rider) rider.take(sighting, now, this.still);
+    else this.#riders.set(sighting.rider, new Rider(sighting));
   }
 
   #lose(riders: number[], now: number): void {

@@ -49,7 +49,7 @@ class SignInForm {
     const brand = element("div", { class: "brand" }, element("span", { class: "brand-name" }, "ThrottleCove"));
     brand.prepend(mark(36));
     const card = element("div", { class: "sign-in-card" }, brand, this.#title, this.#hint, form, this.#switch);
-    this.root = element("main", { class: "sign-in", "aria-labelledby": "sign-in-title" }, card);
+    this.root = element("section", { class: "sign-in", "aria-labelledby": "sign-in-title" }, card);
     this.#render();
     this.#say(message);
   }
