@@ -13,6 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match
 
 from domain.kit.errors import ERRORS, Code, Invalid, Problem, Retry, TooLarge
 
@@ -20,6 +21,7 @@ _log = structlog.get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 _TYPE = "urn:throttlecove:problem:"
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _MOST_ERRORS = 20
 _LONGEST_FIELD = 100
 
@@ -137,7 +139,7 @@ async def on_http_exception(request: Request, error: HTTPException) -> Response:
             return _answer(request, _of(Code.NOT_FOUND, "there is no such path"), headers=headers)
         case HTTPStatus.METHOD_NOT_ALLOWED:
             problem = _of(Code.UNSUPPORTED, f"this path does not answer {request.method}")
-            return _answer(request, problem, status=status, headers=headers)
+            return _answer(request, problem, status=status, headers=headers | {"Allow": _allowed(request)})
     code = Code.INTERNAL if status >= HTTPStatus.INTERNAL_SERVER_ERROR else Code.UNSUPPORTED
     return _answer(request, _of(code, str(error.detail)), status=status, headers=headers)
 
@@ -147,6 +149,17 @@ async def on_invalid_request(request: Request, error: RequestValidationError) ->
     errors = [_field_error(each) for each in error.errors()[:_MOST_ERRORS]]
     first = errors[0]
     return _answer(request, Invalid(first["message"], field=first["field"]), errors=errors)
+
+
+def _allowed(request: Request) -> str:
+    """Every method that the path answers; the router names those of the first of its routes only."""
+    routes = request.app.router.routes
+    answered = (
+        method
+        for method in _METHODS
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes)
+    )
+    return ", ".join(answered)
 
 
 def _field_error(error: dict[str, Any]) -> dict[str, str]:
