@@ -11,6 +11,16 @@ from tests.e2e.processes import Node, Pair, Site, pair_of, site
 from tests.support.databases import Databases
 from tests.support.servers import new_redis, running
 
+_HERE = Path(__file__).parent
+_LONGEST_SECONDS = 120
+"""For one test, the servers and processes that it starts included, on a machine that has other things to do."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if _HERE in item.path.parents and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(_LONGEST_SECONDS))
+
 
 @pytest.fixture
 def one_site(database_url: str, own_redis: RedisServer, tmp_path: Path) -> Iterator[Site]:
@@ -19,18 +29,21 @@ def one_site(database_url: str, own_redis: RedisServer, tmp_path: Path) -> Itera
         yield running
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def pair(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
-    """Two nodes that the tests of a module share; for tests that disturb nothing but their own riders."""
+    """Two nodes that all tests of a process share: starting them takes seconds.
+
+    For tests that disturb nothing but their own riders, and leave both nodes running.
+    """
     directory = tmp_path_factory.mktemp("pair")
     redis = new_redis(directory / "redis")
     with databases.migrated() as database_url, running(redis), site(database_url, redis.url, directory) as shared:
         yield asyncio.run(pair_of(shared))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def lone_node(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
-    """One node that the tests of a module share, as `pair`; it acknowledges quickly."""
+    """One node that all tests of a process share, as `pair`; it acknowledges quickly."""
     directory = tmp_path_factory.mktemp("lone")
     redis, quick = new_redis(directory / "redis"), {"THROTTLECOVE_TICK_MILLISECONDS": "20"}
     with databases.migrated() as url, running(redis), site(url, redis.url, directory, quick) as shared:

@@ -29,8 +29,6 @@ from tests.e2e.processes import pair_of, site
 from tests.support import eventually
 from tests.support.servers import new_postgres, new_redis, running
 
-pytestmark = pytest.mark.timeout(120)  # the first test starts two servers, two nodes and a worker, on a busy machine
-
 HOME, NOT_AT_HOME = (46.505, 8.29), (46.515, 8.29)
 REDIS_SECONDS = Settings().redis_timeout_seconds
 ZONE = {"name": "home", "latitude": 47.0, "longitude": 9.0, "radius_metres": 200}

@@ -18,6 +18,13 @@ HERE = (46.5, 8.3)
 LIFE_SECONDS = 3
 
 
+@pytest.fixture(autouse=True)
+def others_find_it_running(pair: Pair) -> Iterator[None]:
+    """The nodes are everybody's: one that a test has paused goes on, however the test ends."""
+    yield
+    pair.one.resume()
+
+
 class Watcher(Phone):
     """A phone that remembers between which frames a rider was nowhere, or in two places."""
 
