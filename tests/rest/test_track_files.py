@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import itertools
+import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,8 @@ import numpy as np
 import pytest
 
 from domain.kit.clock import SystemClock
-from geo.gpx import GpxError, GpxPoint, GpxReader
+from geo.gpx import GpxError, GpxFault, GpxPoint, GpxReader
+from rest import track_files
 from tests.geo.real_tracks import TRACKS, VECTORS, needs_data
 from tests.rest.conftest import GENEROUS, Rest, RestFactory
 from tests.workers.recording import Recording, recording_on
@@ -319,3 +321,31 @@ async def test_times_ahead_of_the_clock_are_no_fixes(garage: Garage) -> None:
     ahead = RIDE.replace("2015-03-25T15:00:02Z", f"{SystemClock().now().year + 9}-03-25T15:00:02Z")
     (track,) = await garage.imported(ahead)
     assert track["rejected"] == {"latitude": 1, "timestamp": 1}
+
+
+@pytest.mark.parametrize(("ends_with", "code"), [("silence", "unavailable"), ("hanging up", "invalid")])
+async def test_an_upload_that_does_not_come_is_given_up(
+    garage: Garage, monkeypatch: pytest.MonkeyPatch, ends_with: str, code: str
+) -> None:
+    monkeypatch.setattr(track_files, "PAUSE_SECONDS", 0.01)
+    waiting, answer = [{"type": "http.request", "body": RIDE[:100].encode(), "more_body": True}], bytearray()
+
+    async def receive() -> Any:
+        if waiting:
+            return waiting.pop()
+        if ends_with == "silence":
+            await asyncio.Event().wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        answer.extend(message.get("body", b""))
+
+    headers = [(name.lower().encode(), value.encode()) for name, value in (garage.headers | GPX).items()]
+    scope = {"type": "http", "method": "POST", "path": track_files.IMPORT_PATH, "headers": headers, "query_string": b""}
+    await garage.rest.app(scope, receive, send)
+    assert json.loads(answer)["code"] == code
+
+
+def test_every_reason_of_a_refusal_is_documented() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "track-files.md").read_text()
+    assert [fault for fault in GpxFault if f"`{fault}`" not in page] == []
