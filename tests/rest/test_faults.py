@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -13,6 +14,9 @@ from tests.rest.conftest import Rest, bearer, rest_on
 from tests.rest.problems import problem
 from tests.support import eventually
 from tests.support.accounts import PASSWORD
+from tests.support.tracks import seed_track
+
+TRACK_SUFFIXES = ("", "/statistics", "/points", "/geometry", "/profile", "/picture.svg")
 
 
 @pytest.fixture
@@ -28,6 +32,7 @@ async def test_without_postgres_everything_is_unavailable_and_heals(
 ) -> None:
     signed_in = await rest.register()
     headers = bearer(signed_in)
+    track = await seed_track(rest.world.engine, UUID(signed_in["user"]["id"]))
     requests = [
         ("POST", "/v1/auth/register", {"username": "bob", "email": "bob@example.org", "password": PASSWORD}),
         ("POST", "/v1/auth/login", {"identifier": "ada", "password": PASSWORD}),
@@ -35,6 +40,9 @@ async def test_without_postgres_everything_is_unavailable_and_heals(
         ("GET", "/v1/users/profile", None),
         ("POST", "/v1/users/zones", {"name": "x", "latitude": 1.0, "longitude": 2.0, "radius_metres": 300}),
         ("PUT", "/v1/users/sharing", {"audience": "public"}),
+        ("PUT", "/v1/users/profile", {"username": "ada"}),
+        ("GET", "/v1/tracks", None),
+        *(("GET", f"/v1/tracks/{track.id}{suffix}", None) for suffix in TRACK_SUFFIXES),
     ]
     getattr(own_postgres, fault)()
     began = time.monotonic()
