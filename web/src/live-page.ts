@@ -121,10 +121,13 @@ export class LivePage {
   }
 
   #makeControls(theme: ThemeChoice): Controls {
-    const animate = { animate: !this.#fleet.still };
+    const zoomBy = (levels: number): void => {
+      this.#seeker.stop();
+      this.#map.gl.easeTo({ zoom: this.#map.gl.getZoom() + levels, animate: !this.#fleet.still });
+    };
     const controls = new Controls({
-      zoomIn: () => this.#map.gl.zoomIn(animate),
-      zoomOut: () => this.#map.gl.zoomOut(animate),
+      zoomIn: () => zoomBy(1),
+      zoomOut: () => zoomBy(-1),
       locate: () => void this.#locate(),
       fit: () => {
         this.#stage.follow(null);
@@ -328,5 +331,12 @@ function endWords(reason: Refused): string {
 function emptyWords(sight: Sight, live: boolean): ListView["empty"] {
   if (!live) return { title: "Not connected", hint: "Riders appear as soon as there is a connection.", find: false };
   if (sight.kind === "riders") return { title: "Nobody in sight", hint: "No rider shares a position in this part of the map.", find: true };
-  return { title: "Zoom in to see riders", hint: "From far away the map shows how many there are.", find: true };
+  const counts = sight.kind === "density" ? (sight.cells ?? []) : [];
+  const total = counts.reduce((sum, [, count]) => sum + count, 0);
+  if (total === 0) return { title: "Zoom in to see riders", hint: "From far away the map shows how many there are.", find: true };
+  return {
+    title: `${total.toLocaleString()} riders from here`,
+    hint: "Zoom in to see each of them. Areas with fewer than three show no number.",
+    find: true,
+  };
 }

@@ -25,6 +25,8 @@ export class Viewport {
   readonly #onChange: (sight: Sight) => void;
   #sight: Sight = { kind: "none" };
   #watched: { extent: Extent; zoom: number } | null = null;
+  /** The newest counts; the first ones of a box come before its ack. */
+  #counts: LocationDensity | null = null;
   #asking = false;
   #due: ReturnType<typeof setTimeout> | undefined;
 
@@ -35,6 +37,7 @@ export class Viewport {
     map.gl.on("move", this.#look);
     connection.on("session:ready", this.renew);
     connection.on("location:density", (density) => {
+      this.#counts = density;
       if (this.#sight.kind === "density") this.#become({ kind: "density", ...density });
     });
   }
@@ -91,7 +94,7 @@ export class Viewport {
   }
 
   #countsSoFar(resolution: number): LocationDensity["cells"] | null {
-    return this.#sight.kind === "density" && this.#sight.resolution === resolution ? this.#sight.cells : null;
+    return this.#counts?.resolution === resolution ? this.#counts.cells : null;
   }
 
   #suffices(): boolean {
