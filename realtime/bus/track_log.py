@@ -1,6 +1,7 @@
 """The track stream in Redis: what was appended is on disk before the call returns, or the call says `unavailable`.
 
-Redis is asked to write through (`appendfsync always`); with replicas the call waits for one of them. An entry whose
+Redis is asked to write through (`appendfsync always`); with replicas the call waits for one of them, until somebody
+says (`REPLICA_MARK`) that there is none any more: one that is merely gone may be the next primary. An entry whose
 append was answered `unavailable` may be in the stream all the same, which is harmless: the worker stores each fix once.
 """
 
@@ -14,7 +15,8 @@ from domain.kit.errors import Unavailable
 from domain.tracks.entries import CLAIM_PREFIX, ENTRY_FIELD, TRACK_STREAM
 from realtime.bus.connections import RETRY_AFTER_MS, BusOptions, Command, RedisLink, Script
 
-_REPLICA_MARK = "tracks:replicated"
+REPLICA_MARK = "tracks:replicated"
+"""The key that says that appends wait for a replica. An operator who took the replica away for good deletes it."""
 _ENTRY_OVERHEAD = 256
 """What `append.lua` counts for each entry beside its bytes."""
 _USUAL_ENTRY_BYTES = 512
@@ -34,6 +36,8 @@ class RedisTrackLog:
         self._limit = stream_limit_bytes
         self._replicas = replicas or 0
         self._watch_replicas = replicas is None
+        self.misses_a_replica = False
+        """Whether the last append was refused because no replica confirmed it."""
         self._wait_ms = int(options.timeout_seconds * 1000 * _WAIT_SHARE)
         self.stream_bytes = 0
         """The size of the stream when last appended to."""
@@ -75,8 +79,21 @@ class RedisTrackLog:
             return await self._link.call(*command)
         answer, reached = await self._link.batch([command, ("WAIT", self._replicas, self._wait_ms)])
         if reached < self._replicas:
+            await self._miss_a_replica()
             raise Unavailable("no replica confirmed it", retry_after_ms=RETRY_AFTER_MS)
+        self.misses_a_replica = False
         return answer
+
+    async def _miss_a_replica(self) -> None:
+        """Say so once; and stop to wait when an operator has said that there is none any more."""
+        if self._watch_replicas and not await self._link.call("EXISTS", REPLICA_MARK):
+            self._replicas = 0
+            self.misses_a_replica = False
+            _log.info("acks_wait_for_no_replica")
+            return
+        if not self.misses_a_replica:
+            _log.warning("no_replica_confirms", hint=f"bring it back, or DEL {REPLICA_MARK} when it was taken away")
+        self.misses_a_replica = True
 
     def _note_room(self, is_there: bool) -> None:
         if is_there == self._full:
@@ -88,7 +105,7 @@ class RedisTrackLog:
         """A replica was seen for the first time: what was written before a later write reaches it before that one."""
         self._replicas = 1
         _log.info("acks_wait_for_a_replica")
-        await self._durably(("SET", _REPLICA_MARK, 1))
+        await self._durably(("SET", REPLICA_MARK, 1))
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 from domain.kit.errors import Unavailable
 from domain.tracks.entries import ENTRY_FIELD, TRACK_STREAM
 from realtime.bus.connections import BusOptions
-from realtime.bus.track_log import RedisTrackLog
+from realtime.bus.track_log import REPLICA_MARK, RedisTrackLog
 from server.stack import RedisServer
 from tests.support.servers import running
 from tests.support.waiting import eventually
@@ -137,6 +137,30 @@ async def test_with_a_replica_an_append_waits_for_it_and_without_it_is_unavailab
                 await log.append([b"killed"])
             with pytest.raises(Unavailable):
                 await log.claim_track(uuid4(), b"me")
+    await log.aclose()
+
+
+async def test_a_replica_that_was_taken_away_for_good_is_waited_for_until_somebody_says_so(
+    own_redis: RedisServer, client: Redis, tmp_path: Path
+) -> None:
+    log = make_log(own_redis)
+    with replica_of(own_redis, tmp_path / "replica") as replica:
+        await eventually(lambda: connected_replicas(client), timeout=20)
+        await log.append([b"both"])
+        replica.kill()
+    with pytest.raises(Unavailable):
+        await log.append([b"refused"])
+    assert log.misses_a_replica
+    assert await client.delete(REPLICA_MARK)
+    with pytest.raises(Unavailable):
+        await log.append([b"refused, and told"])
+    await log.append([b"alone"])
+    assert not log.misses_a_replica
+    with replica_of(own_redis, tmp_path / "another") as another:
+        await eventually(lambda: connected_replicas(client), timeout=20)
+        await log.append([b"both again"])
+        assert await client.exists(REPLICA_MARK)
+        another.kill()
     await log.aclose()
 
 
