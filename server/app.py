@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 
 from server.checks import checks_of
 from server.health import Health
+from server.levels import NodeLevels
 from server.page import Page
 from server.version import VERSION
 from server.wiring import ServerNode
@@ -25,6 +26,7 @@ _log = structlog.get_logger(__name__)
 def create_app(node: ServerNode) -> tuple[ASGIApp, Health]:
     """The application that uvicorn serves, and its health (which the command line switches to draining)."""
     health = Health(checks_of(node), node.clock, VERSION)
+    node.registry.register(NodeLevels(node))
 
     async def alive(_request: Request) -> Response:
         return JSONResponse(health.alive())
@@ -67,6 +69,7 @@ async def running(node: ServerNode, health: Health) -> AsyncIterator[None]:
         "rates": node.rates.run(),
         "policies": node.follower.run(),
         "truth": node.truth.run(),
+        "stream": node.stream_watch.run(),
         "gateway": node.gateway.run(),
     }
 
@@ -86,5 +89,6 @@ async def running(node: ServerNode, health: Health) -> AsyncIterator[None]:
             node.wire.stop()
     for store in (stores.takeover, stores.track_log, stores.policy_cache, stores.counts):
         await store.aclose()
+    await stores.redis.aclose()
     await stores.limits.close()
     await stores.engine.dispose()

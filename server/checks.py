@@ -7,10 +7,9 @@ from redis.exceptions import RedisError, ResponseError
 from sqlalchemy import text
 
 from domain.db.engine import unavailable_when_down
+from domain.db.migrate import known_revisions, revision_of
 from domain.kit.errors import Problem
-from domain.tracks.lag import stream_lag
-from realtime.bus.connections import create_client
-from realtime.bus.track_log import RedisTrackLog
+from realtime.bus.track_log import REPLICA_MARK
 from server.health import Check, Finding, Status
 from server.wiring import ServerNode
 
@@ -22,11 +21,12 @@ _REDIS_FAILURES = (RedisError, OSError)
 
 def checks_of(node: ServerNode) -> list[Check]:
     """The checks of a node."""
-    redis = create_client(node.stores.bus_options, name="checks")
+    revisions = known_revisions()
     return [
         Check("database", lambda: _database(node)),
-        Check("redis", lambda: _redis(redis), _REDIS_FAILURES),
-        Check("stream", lambda: _stream(redis, node.stores.track_log), (*_REDIS_FAILURES, Problem)),
+        Check("schema", lambda: _schema(node, revisions)),
+        Check("redis", lambda: _redis(node.stores.redis), _REDIS_FAILURES),
+        Check("stream", lambda: _stream(node), (*_REDIS_FAILURES, Problem)),
         Check("bus", lambda: _bus(node)),
     ]
 
@@ -35,6 +35,17 @@ async def _database(node: ServerNode) -> Finding:
     async with unavailable_when_down(), node.stores.engine.connect() as connection:
         await connection.execute(text("SELECT 1"))
     return Finding()
+
+
+async def _schema(node: ServerNode, revisions: list[str]) -> Finding:
+    async with unavailable_when_down():
+        found = await revision_of(node.stores.engine)
+    if found == revisions[0]:
+        return Finding()
+    if found is None or found in revisions:
+        lacks = "has no schema" if found is None else f"has the schema {found} and not yet {revisions[0]}"
+        return Finding(Status.UNHEALTHY, f"the database {lacks}: run python -m server migrate")
+    return Finding(Status.DEGRADED, f"the database has the schema {found} of a newer version: update this node")
 
 
 async def _redis(redis: Redis) -> Finding:
@@ -52,13 +63,18 @@ async def _redis(redis: Redis) -> Finding:
     return Finding()
 
 
-async def _stream(redis: Redis, log: RedisTrackLog) -> Finding:
-    lag = await stream_lag(redis)
-    size, full = await log.fullness()
-    if full:
-        return Finding(Status.UNHEALTHY, f"{size} bytes are waiting, positions are refused: start workers")
-    if lag.oldest_seconds > LAG_SECONDS:
-        waiting = f"{lag.entries} entries wait, the oldest for {lag.oldest_seconds:.0f} s"
+async def _stream(node: ServerNode) -> Finding:
+    levels = await node.stream_watch.look()
+    if levels.full:
+        return Finding(Status.UNHEALTHY, f"{levels.bytes} bytes are waiting, positions are refused: start workers")
+    if node.stores.track_log.misses_a_replica:
+        return Finding(
+            Status.UNHEALTHY,
+            f"no replica confirms what is appended, positions are refused: bring it back, or DEL {REPLICA_MARK} in "
+            "Redis when it was taken away for good",
+        )
+    if levels.lag.oldest_seconds > LAG_SECONDS:
+        waiting = f"{levels.lag.entries} entries wait, the oldest for {levels.lag.oldest_seconds:.0f} s"
         return Finding(Status.DEGRADED, f"{waiting}: look at the workers and at Postgres")
     return Finding()
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
+from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.accounts.passwords import Passwords
@@ -30,7 +31,7 @@ from domain.tracks.service import TrackService
 from domain.tracks.shapes import TrackShapes
 from domain.tracks.store import TrackStore
 from domain.zones.service import ZoneService
-from realtime.bus.connections import BusOptions
+from realtime.bus.connections import BusOptions, create_client
 from realtime.bus.control import ControlLog
 from realtime.bus.density import RegionCounts
 from realtime.bus.metrics import BusMetrics
@@ -62,6 +63,7 @@ from rest.app import create_rest
 from rest.limits import LimitOptions, RateLimits
 from rest.services import RestServices
 from server.settings import Settings
+from server.stream_watch import StreamWatch
 from server.truth import Truth
 from server.version import VERSION
 
@@ -71,7 +73,8 @@ class Stores:
     """What a node shares with others: Postgres, and Redis by its parts."""
 
     engine: AsyncEngine
-    bus_options: BusOptions
+    redis: Redis
+    """For looks at Redis itself."""
     bus: RedisBus
     control: ControlLog
     takeover: Takeover
@@ -100,6 +103,7 @@ class ServerNode:
     rates: Rates
     follower: PolicyFollower
     truth: Truth
+    stream_watch: StreamWatch
     rest: FastAPI
 
 
@@ -203,6 +207,7 @@ def build(settings: Settings, clock: Clock, registry: CollectorRegistry, address
         rates=rates,
         follower=follower,
         truth=truth,
+        stream_watch=StreamWatch(stores.redis, stores.track_log, clock),
         rest=create_rest(
             RestServices(
                 accounts=accounts,
@@ -242,7 +247,7 @@ def _stores(settings: Settings, clock: Clock, registry: CollectorRegistry, addre
             connect_timeout_seconds=settings.database_connect_timeout_seconds,
             statement_timeout_seconds=settings.database_statement_timeout_seconds,
         ),
-        bus_options=options,
+        redis=create_client(options, name="looks"),
         bus=RedisBus(node_id, clock, options, BusMetrics(registry)),
         control=ControlLog(clock, options, remember_seconds=_revocation_memory_seconds(settings)),
         takeover=Takeover(options, node_id),

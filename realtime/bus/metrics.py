@@ -4,7 +4,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 
 
 class BusMetrics:
-    """Counters of one node; ages and states are read from the bus when metrics are collected."""
+    """Counters of one node; ages and states are read from the bus at collection, by the server's `NodeLevels`."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.failures = Counter(

@@ -6,7 +6,7 @@ _TICK_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2)
 
 
 class HubMetrics:
-    """Counters of one node; levels (riders, topics, listeners) are read from the hub when metrics are collected."""
+    """Counters of one node; levels (riders, topics, listeners) are read at collection, by the server's `NodeLevels`."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.tick_seconds = Histogram(

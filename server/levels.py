@@ -1,0 +1,66 @@
+"""Levels of a node for `/metrics`, read from its parts at the moment of collection: ages, queues, what is open.
+
+Nothing here waits: each value is one that a part holds already. Counters and durations are in the parts' own metrics.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+if TYPE_CHECKING:
+    from server.wiring import ServerNode
+
+
+class NodeLevels(Collector):
+    """Registered once for a node."""
+
+    def __init__(self, node: "ServerNode") -> None:
+        self._node = node
+
+    def collect(self) -> Iterable[Metric]:
+        """What Prometheus asks for."""
+        yield from self._bus()
+        yield from self._hub()
+        yield from self._tracks()
+
+    def _bus(self) -> Iterator[Metric]:
+        bus, control = self._node.stores.bus, self._node.stores.control
+        yield _gauge(
+            "bus_heartbeat_age_seconds", "Since this node last heard itself through Redis.", bus.heard_seconds_ago()
+        )
+        yield _gauge("bus_connected", "1 while this node hears the bus.", bus.connected)
+        yield _gauge("bus_subscriptions", "Channels that this node hears.", bus.subscriptions)
+        yield CounterMetricFamily(
+            "throttlecove_bus_losses", "How often the connection that hears was lost.", value=bus.losses
+        )
+        yield _gauge(
+            "control_age_seconds", "Since the control log was last read to its end.", control.heard_seconds_ago()
+        )
+        yield _gauge("control_untold", "Announcements that other nodes have not been told yet.", control.untold)
+
+    def _hub(self) -> Iterator[Metric]:
+        levels = self._node.hub.levels()
+        yield _gauge("hub_riders", "Riders whose dot this node moves.", levels.riders)
+        yield _gauge("hub_channels", "Channels of which this node knows positions.", levels.channels)
+        yield _gauge("hub_topics", "Topics with listeners on this node.", levels.topics)
+        yield _gauge("hub_listeners", "Sockets that hear a topic.", levels.listeners)
+        yield _gauge("hub_slow_listeners", "Listeners that do not keep up just now.", levels.slow_listeners)
+        yield _gauge("hub_unpublished", "Items that the bus has not taken yet.", levels.unpublished)
+        yield _gauge("hub_out_of_step", "Channels that wait for other nodes' positions.", levels.out_of_step)
+
+    def _tracks(self) -> Iterator[Metric]:
+        yield _gauge(
+            "recorder_pending_fixes", "Fixes accepted and not yet on disk in Redis.", self._node.recorder.pending
+        )
+        stream = self._node.stream_watch.levels
+        if stream is None:
+            return
+        yield _gauge("track_stream_bytes", "Size of the track stream.", stream.bytes)
+        yield _gauge("track_stream_lag_entries", "Entries of the track stream not yet stored.", stream.lag.entries)
+        yield _gauge("track_stream_lag_seconds", "Age of the oldest entry not yet stored.", stream.lag.oldest_seconds)
+
+
+def _gauge(name: str, meaning: str, value: float) -> Metric:
+    return GaugeMetricFamily(f"throttlecove_{name}", meaning, value=value)
