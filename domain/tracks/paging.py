@@ -10,8 +10,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.tracks.library import Track
 from domain.tracks.reading import Point, masked
@@ -21,16 +19,23 @@ MOST_POINTS = 10_000
 """Points on one page."""
 
 _PAGE = """
-SELECT seq, (extract(epoch FROM timestamp) * 1000)::bigint, latitude, longitude,
+SELECT seq, (extract(epoch FROM timestamp) * 1000)::bigint AS timestamp_ms, latitude, longitude,
        altitude, accuracy, speed, heading, lean, battery, flags
-FROM track_points
-WHERE track_month = :month AND track_id = :track_id {conditions}
+FROM (
+    SELECT *
+    FROM track_points
+    WHERE track_month = $1 AND track_id = $2
+      AND ($3::timestamptz IS NULL OR timestamp >= $3)
+      AND ($4::timestamptz IS NULL OR timestamp < $4)
+      AND ($5::timestamptz IS NULL OR (timestamp, seq) > ($5, $6::int))
+    ORDER BY timestamp, seq
+    LIMIT $7
+) AS page
 ORDER BY timestamp, seq
-LIMIT :limit
 """
-_FLAGS = """
-SELECT flags, count(*) FROM track_points WHERE track_month = :month AND track_id = :track_id GROUP BY flags
-"""
+_FLAGS = "SELECT flags, count(*) AS points FROM track_points WHERE track_month = $1 AND track_id = $2 GROUP BY flags"
+_SECONDS = 15.0
+"""What a page may take: more than most statements, since it reads the whole track."""
 
 
 @dataclass(frozen=True)
@@ -54,21 +59,15 @@ def place_of(row: Sequence[Any]) -> PointPlace:
 
 
 async def points_of(
-    connection: AsyncConnection, track: Track, window: Window, *, after: PointPlace | None, limit: int
+    driver: Any, track: Track, window: Window, *, after: PointPlace | None, limit: int
 ) -> Sequence[Any]:
-    """Rows for `masked_page`."""
-    values: dict[str, Any] = {"month": track.month, "track_id": track.id, "limit": limit}
-    conditions = ""
-    if window.begins is not None:
-        conditions += " AND timestamp >= :begins"
-        values["begins"] = window.begins
-    if window.ends is not None:
-        conditions += " AND timestamp < :ends"
-        values["ends"] = window.ends
-    if after is not None:
-        conditions += " AND (timestamp, seq) > (:after, :seq)"
-        values |= {"after": datetime.fromtimestamp(after.timestamp_ms / 1000, UTC), "seq": after.seq}
-    return (await connection.execute(text(_PAGE.format(conditions=conditions)), values)).all()
+    """Rows for `masked_page`. `driver` is asyncpg's connection; raises what that raises."""
+    moment = None if after is None else datetime.fromtimestamp(after.timestamp_ms / 1000, UTC)
+    seq = None if after is None else after.seq
+    rows: Sequence[Any] = await driver.fetch(
+        _PAGE, track.month, track.id, window.begins, window.ends, moment, seq, limit, timeout=_SECONDS
+    )
+    return rows
 
 
 def masked_page(rows: Sequence[Any], mask: Mask) -> list[Point]:
@@ -76,7 +75,7 @@ def masked_page(rows: Sequence[Any], mask: Mask) -> list[Point]:
     return masked(rows, mask)[0] if rows else []
 
 
-async def flag_counts(connection: AsyncConnection, track: Track) -> dict[int, int]:
+async def flag_counts(driver: Any, track: Track) -> dict[int, int]:
     """How many points of the track have which flags."""
-    rows = await connection.execute(text(_FLAGS), {"month": track.month, "track_id": track.id})
-    return {int(flags): int(count) for flags, count in rows}
+    rows = await driver.fetch(_FLAGS, track.month, track.id, timeout=_SECONDS)
+    return {row["flags"]: row["points"] for row in rows}

@@ -4,6 +4,7 @@ Everything is for the track's rider only. Shapes that are computed from the poin
 `domain.tracks.shapes`; streams of all points in `domain.tracks.reading`.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
@@ -13,7 +14,7 @@ import msgspec
 import numpy as np
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from domain.db.driver import writing
+from domain.db.driver import reading, writing
 from domain.db.engine import unavailable_when_down
 from domain.kit.clock import Clock
 from domain.kit.cursors import Cursors
@@ -69,8 +70,8 @@ class TrackService:
         """One track; stops in privacy zones are left out unless shown. Raises NotFound."""
         track = await self._reader.find(user_id, track_id)
         mask = await self._reader.mask(track, zones)
-        async with unavailable_when_down(), self._engine.connect() as connection:
-            flags = await paging.flag_counts(connection, track)
+        async with reading(self._engine) as driver:
+            flags = await paging.flag_counts(driver, track)
         return Detail(_without_hidden_stops(track, mask), flags)
 
     async def points(
@@ -84,10 +85,10 @@ class TrackService:
         after = self._place(cursor, bound_to, PointPlace)
         track = await self._reader.find(user_id, track_id)
         mask = await self._reader.mask(track, zones)
-        async with unavailable_when_down(), self._engine.connect() as connection:
-            rows = await paging.points_of(connection, track, window, after=after, limit=limit + 1)
+        async with reading(self._engine) as driver:
+            rows = await paging.points_of(driver, track, window, after=after, limit=limit + 1)
         last = paging.place_of(rows[limit - 1]) if len(rows) > limit else None
-        points = paging.masked_page(rows[:limit], mask)
+        points = await asyncio.to_thread(paging.masked_page, rows[:limit], mask)
         return Page(points, self._cursor(last, bound_to))
 
     async def delete(self, user_id: UUID, track_id: UUID) -> None:
