@@ -12,10 +12,14 @@ import type { Sight } from "./viewport.ts";
 
 /** Where riders most likely are when the server has counted none: the roads around the Stelvio. */
 const LIKELY = { latitude: 46.53, longitude: 10.45, zoom: 11.3 };
-const LOOK_EVERY_MS = 300;
+/** A flight from one cell to the next. */
+const FLIGHT_MS = 700;
+const LOOK_EVERY_MS = 150;
 const GIVE_UP_MS = 25_000;
 /** Snapshots of all cells come within this time after the map has stopped. */
-const SETTLED_MS = 900;
+const SETTLED_MS = 600;
+/** The server answers for a new view within this time, and says whether it is still too far out. */
+const ANSWERED_MS = 350;
 /** Counts come every two seconds. */
 const COUNTED_MS = 4500;
 
@@ -66,11 +70,11 @@ export class Seeker {
       return;
     }
     const waited = now - this.#hoppedAt;
+    const sight = this.#sight();
+    if (sight.kind === "density") return this.#followCounts(sight.cells, waited);
     if (waited < SETTLED_MS) return;
     if (this.#show()) return this.stop();
-    const sight = this.#sight();
-    if (sight.kind === "density") this.#followCounts(sight.cells, waited);
-    else if (sight.kind === "blank") this.#goWhereLikely();
+    if (sight.kind === "blank") this.#goWhereLikely();
     else if (sight.kind === "riders") this.#goElsewhere();
   }
 
@@ -84,6 +88,7 @@ export class Seeker {
   }
 
   #followCounts(cells: readonly (readonly [string, number])[] | null, waited: number): void {
+    if (waited < ANSWERED_MS) return;
     if (cells && cells.length > 0) void this.#approach(cells);
     else if (waited > COUNTED_MS) this.#goWhereLikely();
   }
@@ -98,7 +103,7 @@ export class Seeker {
   #goWhereLikely(): void {
     if (this.#hops.includes("likely")) return this.stop();
     this.#hop("likely");
-    this.#map.fly(LIKELY, LIKELY.zoom, this.#animate());
+    this.#map.fly(LIKELY, LIKELY.zoom, this.#animate(), FLIGHT_MS);
   }
 
   /** Down to the fullest cell; nearer each time, because counts end where single riders begin. */
@@ -109,7 +114,7 @@ export class Seeker {
     if (!this.seeking) return;
     const fitting = this.#map.gl.cameraForBounds([west, south, east, north], { padding: 16 });
     const zoom = Math.max(fitting?.zoom ?? 0, this.#map.gl.getZoom() + 0.7);
-    this.#map.fly({ latitude: (south + north) / 2, longitude: (west + east) / 2 }, zoom, this.#animate());
+    this.#map.fly({ latitude: (south + north) / 2, longitude: (west + east) / 2 }, zoom, this.#animate(), FLIGHT_MS);
   }
 
   #hop(hop: Hop): void {

@@ -26,6 +26,7 @@ import { bringWorld } from "./world.ts";
 
 /** Without a place to look at, the map shows the world. */
 const WORLD_VIEW = { center: [10, 30] as [number, number], zoom: 1.4 };
+const FLIGHT_MS = 1800;
 const NEAREST_FIT = 14.5;
 
 export interface View {
@@ -144,12 +145,12 @@ export class LiveMap {
   }
 
   /** Move the camera to a place; a zoom that is left out stays. */
-  fly(place: Place, zoom: number | null, animate: boolean): void {
+  fly(place: Place, zoom: number | null, animate: boolean, milliseconds = FLIGHT_MS): void {
     this.gl.flyTo({
       center: [place.longitude, place.latitude],
       ...(zoom === null ? {} : { zoom }),
       animate,
-      maxDuration: 2200,
+      duration: milliseconds,
     });
   }
 
