@@ -173,7 +173,9 @@ def build(settings: Settings, clock: Clock, registry: CollectorRegistry, address
         unwatched_ms=settings.unwatched_interval_milliseconds,
     )
     ownership = Ownership(stores.track_log, track_store)
-    tracks = TrackHandlers(ownership, recorder, OpenTracks(track_store), dots, rates, clock)
+    tracks = TrackHandlers(
+        ownership, recorder, OpenTracks(track_store), dots, rates, clock, batch_fixes=settings.batch_fixes
+    )
     density = Density(
         hub, stores.counts, clock, DensityMetrics(registry), interval_seconds=settings.density_interval_seconds
     )

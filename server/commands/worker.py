@@ -29,6 +29,19 @@ def run(_options: argparse.Namespace) -> int:
     return 0
 
 
+def options_of(settings: Settings) -> WorkerOptions:
+    """What of the settings concerns a worker. It waits for an entry for less than silence of Redis may last."""
+    return WorkerOptions(
+        batch_bytes=settings.worker_batch_bytes,
+        block_seconds=min(WorkerOptions.block_seconds, settings.redis_timeout_seconds / 2),
+        claim_idle_seconds=settings.worker_claim_idle_seconds,
+        finish_after_seconds=settings.finish_after_seconds,
+        redis_timeout_seconds=settings.redis_timeout_seconds,
+        connect_timeout_seconds=settings.database_connect_timeout_seconds,
+        statement_timeout_seconds=settings.database_statement_timeout_seconds,
+    )
+
+
 async def _work(settings: Settings) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -42,10 +55,6 @@ async def _work(settings: Settings) -> None:
         redis_url=settings.redis_url.get_secret_value(),
         clock=SystemClock(),
         stop=stop,
-        options=WorkerOptions(
-            batch_bytes=settings.worker_batch_bytes,
-            claim_idle_seconds=settings.worker_claim_idle_seconds,
-            finish_after_seconds=settings.finish_after_seconds,
-        ),
+        options=options_of(settings),
         metrics=WorkerMetrics(registry),
     )

@@ -70,8 +70,18 @@ class TrackHandlers:
     """Handlers of `track:*` and `location:*`."""
 
     def __init__(
-        self, ownership: Ownership, recorder: Recorder, tracks: OpenTracks, dots: Dots, rates: Rates, clock: Clock
+        self,
+        ownership: Ownership,
+        recorder: Recorder,
+        tracks: OpenTracks,
+        dots: Dots,
+        rates: Rates,
+        clock: Clock,
+        *,
+        batch_fixes: int = MOST_BATCH_FIXES,
     ) -> None:
+        """`batch_fixes`: how many fixes one `location:batch` may have, as clients are told when they connect."""
+        self._batch_fixes = batch_fixes
         self._ownership = ownership
         self._recorder = recorder
         self._tracks = tracks
@@ -172,8 +182,8 @@ class TrackHandlers:
     @handles(LOCATION_BATCH)
     async def batch(self, client: Client, payload: LocationBatch) -> "asyncio.Future[BatchAccepted]":
         """Record fixes of any age; those that cannot be used are named, the others are kept."""
-        if len(payload.fixes) > MOST_BATCH_FIXES:
-            raise TooLarge(f"at most {MOST_BATCH_FIXES} fixes go into one batch; send more of them", field="fixes")
+        if len(payload.fixes) > self._batch_fixes:
+            raise TooLarge(f"at most {self._batch_fixes} fixes go into one batch; send more of them", field="fixes")
         track = await self._find(client, payload.track_id)
         now_ms = self._clock.epoch_ms()
         rows: list[FixRow] = []
