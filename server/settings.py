@@ -4,14 +4,33 @@ Names in the environment are `THROTTLECOVE_` and the field in capitals; `DATABAS
 In production mode a secret that is missing or too short stops the start, with a sentence and without its value.
 """
 
+import difflib
+import os
 import re
+import sys
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
 _DEVELOPMENT_SECRET = "development only: anybody can read this in the source"
+_PREFIX = "THROTTLECOVE_"
+_NO_SETTINGS = frozenset(("THROTTLECOVE_DATA",))
+"""Variables with the prefix that tests and scripts read, and no server."""
+_SCHEMES = {
+    "database_url": ("postgresql", "postgres", "postgresql+asyncpg"),
+    "redis_url": ("redis", "rediss", "unix"),
+}
 _SHORTEST_SECRET = 32
 """Characters: what `openssl rand -hex 16` prints."""
 
@@ -20,6 +39,10 @@ _HOST = re.compile(r"([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(:[0-9]+)?")
 
 Positive = Annotated[int, Field(gt=0)]
 Seconds = Annotated[float, Field(gt=0)]
+
+
+class WrongSettings(Exception):
+    """The environment has a setting that cannot be used; the message names the variable and shows no value."""
 
 
 class MissingSecret(Exception):
@@ -38,9 +61,7 @@ class DemoLogin(BaseModel):
 class Settings(BaseSettings):
     """The settings of a server or worker process."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="THROTTLECOVE_", extra="ignore", frozen=True, hide_input_in_errors=True
-    )
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, extra="ignore", frozen=True, hide_input_in_errors=True)
 
     mode: Literal["development", "production"] = Field("development", description="`production` insists on secrets.")
     log_format: Literal["auto", "json", "console"] = Field("auto", description="`auto`: console in development.")
@@ -95,7 +116,9 @@ class Settings(BaseSettings):
         description="Begins this node's Engine.IO session ids, so that a proxy can bring long-polling back to it.",
     )
     allowed_origins: Annotated[list[str], NoDecode] = Field(
-        ["*"], description="Origins of browsers, separated by commas; `*` is any (tokens, not cookies, authorise)."
+        ["*"],
+        description="Origins whose browser pages may use REST and sockets, separated by commas; `*` is any (tokens, "
+        "not cookies, authorise).",
     )
     web_directory: str = Field(
         "web/dist", description="The built live map page; relative to the directory of the server's source."
@@ -158,18 +181,26 @@ class Settings(BaseSettings):
                 split[name] = [origin.strip() for origin in text.split(",") if origin.strip()]
         return split
 
+    @field_validator("database_url", "redis_url")
+    @classmethod
+    def _is_address(cls, url: SecretStr, info: ValidationInfo) -> SecretStr:
+        schemes = _SCHEMES[str(info.field_name)]
+        if not _has_scheme(url.get_secret_value(), schemes):
+            raise ValueError(f"must be an address that begins with {schemes[0]}://, with a number as its port")
+        return url
+
     @model_validator(mode="after")
     def _keys_are_there(self) -> Self:
-        for keys, active in (("token_keys", self.token_active_key), ("seal_keys", self.seal_active_key)):
-            if active not in getattr(self, keys):
-                raise ValueError(f"{keys} has no key named {active!r}")
+        for keys, active in (("token_keys", "token_active_key"), ("seal_keys", "seal_active_key")):
+            if getattr(self, active) not in getattr(self, keys):
+                raise ValueError(f"{_variable(keys)} has no key of the name in {_variable(active)}")
         return self
 
     @model_validator(mode="after")
     def _maps_have_hosts(self) -> Self:
         for host in self.map_hosts:
             if _origin("map_hosts", host) != host:
-                raise ValueError(f"map_hosts takes origins like https://tiles.example.org, not {host!r}")
+                raise ValueError(f"{_variable('map_hosts')} takes origins like https://tiles.example.org")
         _origin("map_style_url", self.map_style_url or "/")
         _origin("tile_url", self.tile_url or "/")
         return self
@@ -219,24 +250,62 @@ def _origin(name: str, url: str) -> str:
         return ""
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not _HOST.fullmatch(parts.netloc):
-        raise ValueError(f"{name} must be a path, or begin with http:// or https:// and a plain host name")
+        raise ValueError(f"{_variable(name)} must be a path, or begin with http:// or https:// and a plain host name")
     return f"{parts.scheme}://{parts.netloc}"
 
 
+def _has_scheme(url: str, schemes: tuple[str, ...]) -> bool:
+    try:
+        parts = urlsplit(url)
+        # Postgres may have several hosts, each with its port; only drivers can tell whether those are right.
+        several = "," in parts.netloc
+        return parts.scheme in schemes and (several or parts.port is None or parts.port > 0)
+    except ValueError:
+        return False
+
+
 def load() -> Settings:
-    """The settings of this process. Raises SystemExit with a sentence when they are wrong or a secret is missing."""
+    """The settings of this process; ends it with status 2, after a sentence, when they are wrong."""
+    try:
+        return read()
+    except WrongSettings as wrong:
+        sys.stderr.write(f"{wrong}\n")
+        raise SystemExit(2) from None
+
+
+def read() -> Settings:
+    """The settings of this process. Raises WrongSettings, naming each variable that is wrong or missing."""
     try:
         settings = Settings()
         settings.require_secrets()
     except ValidationError as wrong:
-        faults = (f"{_variable(fault['loc'])}: {fault['msg']}" for fault in wrong.errors(include_input=False))
-        raise SystemExit("\n".join(faults)) from None
-    except (SettingsError, MissingSecret) as wrong:
-        raise SystemExit(str(wrong)) from None
+        faults = [(fault["loc"], fault["msg"].removeprefix("Value error, ")) for fault in wrong.errors()]
+        raise WrongSettings("\n".join(_sentence(place, fault) for place, fault in faults)) from None
+    except SettingsError as wrong:
+        (name, *_) = re.findall(r'field "(\w+)"', str(wrong)) or ["settings"]
+        raise WrongSettings(f"{_variable(name)}: must be JSON") from None
+    except MissingSecret as wrong:
+        raise WrongSettings(str(wrong)) from None
     return settings
 
 
-def _variable(place: tuple[int | str, ...]) -> str:
-    """The name in the environment of the setting at fault."""
-    name = str(place[0]) if place else ""
-    return f"THROTTLECOVE_{name.upper()}" if name in Settings.model_fields else name or "settings"
+def unknown_variables() -> list[str]:
+    """A sentence for each variable that looks like a setting and is none, with the setting that it may mean."""
+    known = {_variable(name) for name in Settings.model_fields} | _NO_SETTINGS
+    unknown = sorted(name for name in os.environ if name.startswith(_PREFIX) and name not in known)
+    return [f"{name} is no setting and has no effect{_guess(name, known)}" for name in unknown]
+
+
+def _guess(name: str, known: set[str]) -> str:
+    return "".join(f"; did you mean {near}?" for near in difflib.get_close_matches(name, known, n=1))
+
+
+def _sentence(place: tuple[int | str, ...], fault: str) -> str:
+    """The fault with its variable; what concerns several settings names them by itself."""
+    return f"{_variable(str(place[0]))}: {fault}" if place else fault
+
+
+def _variable(name: str) -> str:
+    """The name in the environment of a setting."""
+    field = Settings.model_fields.get(name)
+    return name if field is None else str(field.validation_alias or f"{_PREFIX}{name.upper()}")

@@ -12,11 +12,18 @@ from typing import Any
 import structlog
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
-from server.settings import Settings
+from server.settings import Settings, unknown_variables
 
 _MASKED = frozenset(
     ("token", "access_token", "refresh_token", "password", "authorization", "latitude", "longitude", "fix", "body")
 )
+
+
+def start_logging(settings: Settings) -> None:
+    """What a command does first: configure the logs, and warn of variables that have no effect."""
+    configure_logging(settings)
+    for sentence in unknown_variables():
+        structlog.get_logger(__name__).warning("unknown_setting", detail=sentence)
 
 
 def configure_logging(settings: Settings) -> None:

@@ -1,10 +1,16 @@
 """`python -m server migrate`: bring the database up to the schema of this version."""
 
 import argparse
+import sys
+
+import asyncpg
 
 from domain.db.migrate import migrate
 from server.settings import load
-from server.telemetry import configure_logging
+from server.telemetry import start_logging
+
+# Without SQLAlchemy's wrapping these come from connecting; what a statement raises is a fault of ours.
+_NO_CONNECTION = (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -14,9 +20,13 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def run(_options: argparse.Namespace) -> int:
-    """Migrate; safe to run from several machines at once."""
+    """Migrate; safe to run from several machines at once. Exit status 2 when there is no way to the database."""
     settings = load()
-    configure_logging(settings)
-    migrate(settings.database_url.get_secret_value())
+    start_logging(settings)
+    try:
+        migrate(settings.database_url.get_secret_value())
+    except _NO_CONNECTION as refusal:
+        print(f"DATABASE_URL: no connection to this database ({type(refusal).__name__})", file=sys.stderr)
+        return 2
     print("the database is up to date")
     return 0

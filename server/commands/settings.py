@@ -2,8 +2,9 @@
 
 import argparse
 import json
+import sys
 
-from server.settings import Settings, load
+from server.settings import Settings, load, unknown_variables
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -17,6 +18,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def run(options: argparse.Namespace) -> int:
     """Print the settings."""
     settings = load()
+    for warning in unknown_variables():
+        print(warning, file=sys.stderr)
     values = settings.changed() if options.changed else settings.model_dump(mode="json")
     if options.json:
         print(json.dumps(values))

@@ -9,7 +9,7 @@ from prometheus_client import start_http_server
 
 from domain.kit.clock import SystemClock
 from server.settings import Settings, load
-from server.telemetry import configure_logging, create_registry
+from server.telemetry import create_registry, start_logging
 from workers.main import run_worker
 from workers.metrics import WorkerMetrics
 from workers.options import WorkerOptions
@@ -24,7 +24,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def run(_options: argparse.Namespace) -> int:
     """Work until SIGTERM or Ctrl-C; the batch in hand is finished first."""
     settings = load()
-    configure_logging(settings)
+    start_logging(settings)
     uvloop.run(_work(settings))
     return 0
 

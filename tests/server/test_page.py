@@ -155,7 +155,7 @@ async def test_scripts_come_from_here_alone_and_maps_from_where_settings_say(bui
     ],
 )
 def test_an_address_that_is_none_stops_the_start(setting: dict[str, str]) -> None:
-    with pytest.raises(ValidationError, match=next(iter(setting))):
+    with pytest.raises(ValidationError, match=next(iter(setting)).upper()):
         Settings(**setting)  # type: ignore[arg-type]
 
 

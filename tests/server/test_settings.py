@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from server.settings import MissingSecret, Settings, load
+from server.__main__ import main
+from server.settings import MissingSecret, Settings, WrongSettings, load, read, unknown_variables
 
 GOOD = "a secret of this test, which is long enough"
 PRODUCTION = {
@@ -46,15 +47,15 @@ def test_without_one_of_them_it_does_not(production: pytest.MonkeyPatch, variabl
 @pytest.mark.parametrize("secret", ["", " " * 40, "hunter2 hunter2 hunter2"])
 def test_an_empty_or_short_one_is_none(production: pytest.MonkeyPatch, variable: str, secret: str) -> None:
     production.setenv(variable, json.dumps({"now": secret}) if variable.endswith("_KEYS") else secret)
-    with pytest.raises(SystemExit, match=variable):
-        load()
+    with pytest.raises(WrongSettings, match=variable):
+        read()
 
 
 def test_the_command_ends_with_a_sentence_and_without_a_value() -> None:
     environment = {**os.environ, **PRODUCTION, "THROTTLECOVE_ZONE_SECRET": "hunter2"}
     command = [sys.executable, "-m", "server", "run"]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
-    assert ended.returncode == 1
+    assert ended.returncode == 2
     assert ended.stderr.startswith("set THROTTLECOVE_ZONE_SECRET to at least 32 characters")
     assert len(ended.stderr.splitlines()) == 1
     assert "hunter2" not in ended.stderr
@@ -63,20 +64,55 @@ def test_the_command_ends_with_a_sentence_and_without_a_value() -> None:
 @pytest.mark.parametrize(
     ("variable", "value", "says"),
     [
-        ("THROTTLECOVE_TOKEN_KEYS", '{"now": "hunter2"', "token_keys"),
-        ("THROTTLECOVE_TOKEN_KEYS", '{"then": "hunter2"}', "token_keys has no key named 'now'"),
+        ("THROTTLECOVE_TOKEN_KEYS", '{"now": "hunter2"', ": must be JSON"),
+        ("THROTTLECOVE_TOKEN_KEYS", '{"then": "hunter2"}', " has no key of the name in THROTTLECOVE_TOKEN_ACTIVE_KEY"),
+        ("THROTTLECOVE_TICK_MILLISECONDS", "hunter2", ": Input should be a valid integer"),
+        ("THROTTLECOVE_MODE", "hunter2", ": Input should be 'development' or 'production'"),
+        ("THROTTLECOVE_MAP_HOSTS", "/hunter2", " takes origins like https://tiles.example.org"),
+        ("DATABASE_URL", "hunter2", ": must be an address that begins with postgresql://"),
         (
-            "THROTTLECOVE_TICK_MILLISECONDS",
-            "hunter2",
-            "THROTTLECOVE_TICK_MILLISECONDS: Input should be a valid integer",
+            "DATABASE_URL",
+            "postgresql://me:hunter2@here:port/name",
+            ": must be an address that begins with postgresql://",
         ),
+        ("REDIS_URL", "http://:hunter2@here", ": must be an address that begins with redis://"),
     ],
 )
 def test_a_setting_that_cannot_be_read_is_named_and_not_shown(
     production: pytest.MonkeyPatch, variable: str, value: str, says: str
 ) -> None:
     production.setenv(variable, value)
+    with pytest.raises(WrongSettings) as wrong:
+        read()
+    assert f"{variable}{says}" in str(wrong.value)
+    assert "hunter2" not in str(wrong.value)
+
+
+@pytest.mark.parametrize("command", ["run", "worker", "migrate", "settings"])
+def test_every_command_ends_at_once_and_says_which_setting_is_wrong(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    monkeypatch.setenv("REDIS_URL", "http://foo")
     with pytest.raises(SystemExit) as ended:
-        load()
-    assert says in str(ended.value)
-    assert "hunter2" not in str(ended.value)
+        main([command])
+    assert ended.value.code == 2
+    said = capsys.readouterr()
+    assert said.err == "REDIS_URL: must be an address that begins with redis://, with a number as its port\n"
+    assert not said.out
+
+
+def test_a_database_that_is_not_there_is_said_in_a_sentence() -> None:
+    environment = {**os.environ, "DATABASE_URL": "postgresql://me:hunter2@127.0.0.1:1/name"}
+    command = [sys.executable, "-m", "server", "migrate"]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 2
+    assert ended.stderr == "DATABASE_URL: no connection to this database (ConnectionRefusedError)\n"
+
+
+def test_a_name_that_is_no_setting_is_pointed_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("THROTTLECOVE_DATA", "for tests")
+    assert unknown_variables() == []
+    monkeypatch.setenv("THROTTLECOVE_TICK_MILISECONDS", "100")
+    assert unknown_variables() == [
+        "THROTTLECOVE_TICK_MILISECONDS is no setting and has no effect; did you mean THROTTLECOVE_TICK_MILLISECONDS?"
+    ]
