@@ -2,6 +2,8 @@
 
 import argparse
 import signal
+import socket
+import sys
 from types import FrameType
 
 import structlog
@@ -11,8 +13,9 @@ from domain.kit.clock import SystemClock
 from realtime.wire.server import uvicorn_options
 from server.app import create_app
 from server.health import Health
+from server.listening import CannotListen, add_address, check_address
 from server.settings import load
-from server.telemetry import configure_logging, create_registry
+from server.telemetry import create_registry, start_logging
 from server.wiring import ServerNode, build
 
 STOP_SECONDS = 10
@@ -27,15 +30,19 @@ _log = structlog.get_logger(__name__)
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Declare the command and its options."""
     parser = subparsers.add_parser("run", help="run one node")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    parser.add_argument("--port", type=int, default=8000, help="port to listen on (default: %(default)s)")
+    add_address(parser)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Serve until SIGTERM or Ctrl-C; the exit status is 0 unless a part of the node failed."""
+    """Serve until SIGTERM or Ctrl-C; exit status 1 when a part of the node failed or the port is taken."""
     settings = load()
-    configure_logging(settings)
+    start_logging(settings)
+    try:
+        check_address(options.host, options.port, instead="choose another with --port {}")
+    except CannotListen as reason:
+        print(reason, file=sys.stderr)
+        return 1
     node = build(settings, SystemClock(), create_registry(), f"{options.host}:{options.port}")
     app, health = create_app(node)
     config = uvicorn.Config(
@@ -53,28 +60,34 @@ def run(options: argparse.Namespace) -> int:
         timeout_graceful_shutdown=STOP_SECONDS,
         **uvicorn_options(node.wire_options),
     )
-    _log.info("listening", address=f"http://{options.host}:{options.port}", mode=settings.mode)
-    _Server(config, node, health).run()
+    _Server(config, node, health, settings.mode).run()
     return 1 if health.broken else 0
 
 
 class _Server(uvicorn.Server):
     """Uvicorn, telling the node first: sockets are sent away before it waits for connections to end."""
 
-    def __init__(self, config: uvicorn.Config, node: ServerNode, health: Health) -> None:
+    def __init__(self, config: uvicorn.Config, node: ServerNode, health: Health, mode: str) -> None:
         super().__init__(config)
         self._node = node
         self._health = health
+        self._mode = mode
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """End in good order, with an exit status; uvicorn's own would send itself the signal again afterwards."""
         self.force_exit = self.should_exit and sig == signal.SIGINT
         self.should_exit = True
 
-    async def shutdown(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Open the port, and say so; uvicorn ends the process when it cannot."""
+        await super().startup(sockets)
+        if self.started:
+            _log.info("listening", address=f"http://{self.config.host}:{self.config.port}", mode=self._mode)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._health.draining = True
         # What was accepted is kept and answered before the sockets that wait for the answers are closed.
         await self._node.recorder.commit()
         await self._node.clock.sleep(LAST_ANSWERS_SECONDS)
         self._node.wire.stop()
-        await super().shutdown(sockets)  # type: ignore[arg-type]
+        await super().shutdown(sockets)

@@ -6,8 +6,10 @@ can be given the server's own port as its source, connect to itself, and keep th
 
 import contextlib
 import random
+import shutil
 import socket
 import struct
+import subprocess
 import threading
 from pathlib import Path
 
@@ -17,6 +19,9 @@ HOST = "127.0.0.1"
 _LOWEST = 15_000
 _USUAL_EPHEMERAL_START = 32_768
 _EPHEMERAL_RANGE = Path("/proc/sys/net/ipv4/ip_local_port_range")
+_PROC = Path("/proc")
+_TCP_TABLES = ("tcp", "tcp6")
+_LISTENS = "0A"
 _TRIES = 200
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
@@ -41,6 +46,36 @@ def free_port() -> int:
         if is_free(port):
             return port
     raise StackError(f"no free port between {lowest} and {highest} on {HOST}; stop some of what listens there")
+
+
+def listener(port: int) -> int | None:
+    """The pid of a process that listens on the port, as far as this user may know it."""
+    if not _PROC.is_dir():
+        return _listener_by_lsof(port)
+    sockets = {f"socket:[{inode}]" for table in _TCP_TABLES for inode in _listening(_PROC / "net" / table, port)}
+    for descriptor in _PROC.glob("[0-9]*/fd/*") if sockets else ():
+        with contextlib.suppress(OSError):  # it is gone, or somebody else's
+            if str(descriptor.readlink()) in sockets:
+                return int(descriptor.parts[2])
+    return None
+
+
+def _listening(table: Path, port: int) -> list[str]:
+    """The inodes of the sockets that listen on the port."""
+    try:
+        rows = [line.split() for line in table.read_text().splitlines()[1:]]
+    except OSError:
+        return []
+    return [row[9] for row in rows if row[3] == _LISTENS and int(row[1].rpartition(":")[2], 16) == port]
+
+
+def _listener_by_lsof(port: int) -> int | None:
+    lsof = shutil.which("lsof")
+    if lsof is None:
+        return None
+    command = [lsof, "-nP", f"-iTCP:{port}", "-sTCP:LISTEN", "-t"]
+    found = subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()  # noqa: S603
+    return int(found[0]) if found else None
 
 
 def _ephemeral_start() -> int:
