@@ -27,11 +27,12 @@ stack: ## start the private PostgreSQL and Redis, and print their addresses
 	@scripts/setup
 	@.venv/bin/python -m server stack start
 
-stop: ## stop them; their data stays
+stop: ## stop them, and what make run has started; their data stays
 	@scripts/stop
 
 verify-tracks: ## ride every track of TRACKS=directory through two nodes, with a worker killed, and check every fix
 	@test -n "$(TRACKS)" || { echo "which tracks? make verify-tracks TRACKS=directory" >&2; exit 2; }
+	@test -d "$(TRACKS)" || { echo "$(TRACKS) is not a directory" >&2; exit 2; }
 	@scripts/setup
 	@.venv/bin/python -m loadtests.verify --tracks "$(TRACKS)" $(ARGS)
 

@@ -1,98 +1,98 @@
 """`python -m server demo`: the whole system on this machine, with simulated riders; what `make run` runs.
 
 Starts the private stack (unless DATABASE_URL and REDIS_URL say otherwise), migrates, then runs a server, a worker and
-riders as processes of their own. Ctrl-C stops all of it, in the order that loses nothing.
+riders as processes of their own. Ctrl-C stops all of it, and loses nothing; the second one is only quicker.
 """
 
 import argparse
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
+from server.demo.parts import DemoFailed, Part
+from server.demo.record import Record, end, only_one
+from server.demo.rider import DEMO_PASSWORD, DEMO_USER, create_demo_rider, give_past_rides
+from server.demo.signals import Signals
+from server.listening import CannotListen, add_address, check_address
+from server.settings import load, unknown_variables
+from server.stack import StackError, make_directory
 from server.stack import start as start_stack
 from server.stack import stop as stop_stack
 
-DEMO_USER = "demo"
-DEMO_PASSWORD = "ride-with-friends-2026"
+RIDERS_AT = (46.53, 10.45)
+"""Where the simulated riders ride: latitude and longitude of a place near the Stelvio, in degrees."""
+_RIDERS_WITHIN_KM = 6
+_MOST_RIDERS = 500
 _START_SECONDS = 60
-_STOP_SECONDS = 15
-
-
-class DemoFailed(Exception):
-    """A part did not start or ended by itself; the message says which, and where its log is."""
-
-
-@dataclass
-class Part:
-    """One process of the demo, its log beside it."""
-
-    name: str
-    command: list[str]
-    log: Path
-    process: subprocess.Popen[bytes] | None = field(default=None)
-
-    def start(self, environment: Mapping[str, str]) -> None:
-        """Start it in a session of its own, so that Ctrl-C reaches only the demo itself."""
-        self.log.parent.mkdir(parents=True, exist_ok=True)
-        with self.log.open("wb") as log:
-            self.process = subprocess.Popen(  # noqa: S603 - our own modules
-                self.command, env=dict(environment), stdout=log, stderr=subprocess.STDOUT, start_new_session=True
-            )
-
-    def check(self) -> None:
-        """Raise DemoFailed when it has ended by itself."""
-        if self.process is not None and self.process.poll() is not None:
-            tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-15:])
-            raise DemoFailed(f"the {self.name} ended with status {self.process.returncode}; see {self.log}\n{tail}")
-
-    def stop(self) -> None:
-        """Ask it to end, and insist when it does not."""
-        if self.process is None or self.process.poll() is not None:
-            return
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(_STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+_POLL_SECONDS = 0.2
+_PYTHON = (sys.executable, "-m")
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Declare the command and its options."""
     parser = subparsers.add_parser("demo", help="everything at once, with simulated riders (make run)")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
-    parser.add_argument("--port", type=int, default=8000, help="port to listen on (default: %(default)s)")
-    parser.add_argument("--riders", type=int, default=12, help="simulated riders (default: %(default)s)")
+    add_address(parser)
+    parser.add_argument("--riders", type=_riders, default=12, help="simulated riders (default: %(default)s)")
     parser.add_argument("--dir", type=Path, default=Path(".data"), help="where data and logs live (default: .data)")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run until Ctrl-C or SIGTERM; exit status 1 when a part failed."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    """Run until Ctrl-C or SIGTERM; exit status 1 when a part failed, 2 when a setting is wrong."""
+    load()
+    for warning in unknown_variables():
+        _say(warning)
     try:
-        with _stores(options.dir) as environment:
-            _ride(options, environment)
-    except KeyboardInterrupt:
-        _say("stopped; your data stays in " + str(options.dir))
-        return 0
-    except DemoFailed as failure:
-        print(f"\n{failure}", file=sys.stderr)
+        make_directory(options.dir)
+        with Signals() as signals, only_one(options.dir, _say) as record:
+            check_address(options.host, options.port, instead='make run ARGS="--port {}"')
+            status = _run(options, record, signals)
+    except (StackError, CannotListen) as reason:
+        print(reason, file=sys.stderr)
         return 1
-    return 0
+    _say("stopped" if _stores_are_given() else f"stopped; your data stays in {options.dir}")
+    return status
 
 
-@contextmanager
-def _stores(directory: Path) -> Iterator[dict[str, str]]:
+def _run(options: argparse.Namespace, record: Record, signals: Signals) -> int:
+    """Start all and watch over it, then stop all of it: the first can be interrupted, the second cannot."""
+    status = 0
+    try:
+        with signals.interrupting():
+            _ride(options, _environment(options.dir), record, signals)
+    except KeyboardInterrupt:
+        _say("stopping; Ctrl-C again makes short work of it")
+    except (DemoFailed, StackError) as failure:
+        print(f"\n{failure}\n", file=sys.stderr)
+        status = 1
+    finally:
+        _stop(options.dir, record, signals)
+    return status
+
+
+def _stop(directory: Path, record: Record, signals: Signals) -> None:
+    parts = [entry for entry in record.read()[1:] if entry.runs]
+    if parts:
+        _say(f"stopping the {', the '.join(entry.name for entry in parts)}")
+        end(parts, hurried=lambda: signals.again)
+    if not _stores_are_given():
+        _say("stopping Postgres and Redis")
+        stop_stack(directory)
+
+
+def _stores_are_given() -> bool:
+    """Whether the stores are somebody else's: neither started nor stopped here."""
+    return bool(os.environ.get("DATABASE_URL") and os.environ.get("REDIS_URL"))
+
+
+def _environment(directory: Path) -> dict[str, str]:
+    """That of the parts, with the addresses of the stores, which run afterwards. Raises StackError."""
     environment = dict(os.environ)
     # Riders that start over and over from one address are not an attack here.
     environment.setdefault("THROTTLECOVE_AUTH_REQUESTS_PER_MINUTE", "1000")
@@ -101,119 +101,109 @@ def _stores(directory: Path) -> Iterator[dict[str, str]]:
     # The page offers it beside its sign-in form; in production mode the server keeps it to itself.
     login = {"identifier": DEMO_USER, "password": DEMO_PASSWORD}
     environment.setdefault("THROTTLECOVE_DEMO_LOGIN", json.dumps(login))
-    if environment.get("DATABASE_URL") and environment.get("REDIS_URL"):
+    if _stores_are_given():
         _say("using the Postgres and Redis of DATABASE_URL and REDIS_URL")
-        yield environment
-        return
+        return environment
+    for name in ("DATABASE_URL", "REDIS_URL"):
+        if environment.get(name):
+            _say(f"{name} is left alone, because the other one of DATABASE_URL and REDIS_URL is not set")
     address = start_stack(directory, report=_say)
-    try:
-        yield {**environment, "DATABASE_URL": address.database_url, "REDIS_URL": address.redis_url}
-    finally:
-        _say("stopping Postgres and Redis")
-        stop_stack(directory)
+    return {**environment, "DATABASE_URL": address.database_url, "REDIS_URL": address.redis_url}
 
 
-def _ride(options: argparse.Namespace, environment: Mapping[str, str]) -> None:
-    url = f"http://{options.host}:{options.port}"
+def _ride(options: argparse.Namespace, environment: Mapping[str, str], record: Record, signals: Signals) -> None:
+    host = f"[{options.host}]" if ":" in options.host else options.host
+    url = f"http://{host}:{options.port}"
     logs = options.dir / "logs"
-    python = [sys.executable, "-m"]
-    server = Part(
-        "server",
-        [*python, "server", "run", "--host", options.host, "--port", str(options.port)],
-        logs / "server.log",
+    server, worker, riders = parts = _parts(options, url, logs)
+    _migrate(environment)
+    for part in (server, worker):
+        _say(f"starting the {part.name}")
+        with signals.held():
+            part.start(environment, record)
+    _await_ready(url, server)
+    create_demo_rider(url)
+    if not give_past_rides(url, environment, logs / "past_rides.log"):
+        _say(f"the demo rider has no past rides; {logs / 'past_rides.log'} says why")
+    _say(f"starting {options.riders} simulated riders")
+    with signals.held():
+        riders.start(environment, record)
+    _welcome(url, logs)
+    while True:
+        for part in parts:
+            part.check()
+        time.sleep(_POLL_SECONDS)
+
+
+def _parts(options: argparse.Namespace, url: str, logs: Path) -> tuple[Part, Part, Part]:
+    server = (*_PYTHON, "server", "run", "--host", options.host, "--port", str(options.port))
+    place = f"--centre={RIDERS_AT[0]},{RIDERS_AT[1]}", "--radius-km", str(_RIDERS_WITHIN_KM)
+    riders = (*_PYTHON, "loadtests.replay", "--riders", str(options.riders), "--forever", "--url", url, *place)
+    return (
+        Part("server", server, logs),
+        Part("worker", (*_PYTHON, "server", "worker"), logs),
+        Part("riders", riders, logs),
     )
-    worker = Part("worker", [*python, "server", "worker"], logs / "worker.log")
-    riders = Part(
-        "riders",
-        [*python, "loadtests.replay", "--riders", str(options.riders), "--forever", "--url", url],
-        logs / "riders.log",
-    )
+
+
+def _migrate(environment: Mapping[str, str]) -> None:
     _say("bringing the database up to date")
-    migration = subprocess.run([*python, "server", "migrate"], env=dict(environment), check=False)  # noqa: S603
-    if migration.returncode != 0:
-        raise DemoFailed("the database could not be brought up to date; what it said is above")
-    try:
-        for part in (server, worker):
-            _say(f"starting the {part.name}")
-            part.start(environment)
-        _await_ready(url, server)
-        _create_demo_rider(url)
-        _give_past_rides(url, environment, logs)
-        _say(f"starting {options.riders} simulated riders")
-        riders.start(environment)
-        _welcome(url, logs)
-        while True:
-            for part in (server, worker, riders):
-                part.check()
-            time.sleep(0.5)
-    finally:
-        for part in (riders, server, worker):
-            if part.process is not None:
-                _say(f"stopping the {part.name}")
-                part.stop()
+    done = subprocess.run(  # noqa: S603 - our own module
+        [*_PYTHON, "server", "migrate"],
+        env=dict(environment),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise DemoFailed(f"the database could not be brought up to date:\n{done.stdout.strip()}")
 
 
 def _await_ready(url: str, server: Part) -> None:
+    """Until our own server is ready: the port was free before, so nobody else can answer while it runs."""
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
+        ready = _answers(f"{url}/ready")
         server.check()
-        try:
-            with urllib.request.urlopen(f"{url}/ready", timeout=5) as answer:  # noqa: S310 - our own address
-                if answer.status == 200:
-                    return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.2)
+        if ready:
+            return
+        time.sleep(_POLL_SECONDS)
     raise DemoFailed(f"the server was not ready within {_START_SECONDS} s; see {server.log}")
 
 
-def _create_demo_rider(url: str) -> None:
-    account = {"username": DEMO_USER, "email": "demo@example.org", "password": DEMO_PASSWORD}
-    request = urllib.request.Request(  # noqa: S310 - our own address
-        f"{url}/v1/auth/register",
-        data=json.dumps(account).encode(),
-        headers={"content-type": "application/json"},
-    )
-    try:
-        urllib.request.urlopen(request, timeout=10).close()  # noqa: S310 - our own address
-    except urllib.error.HTTPError as answer:
-        if answer.code != 409:
-            raise DemoFailed(f"the demo rider could not be made: the server answered {answer.code}") from answer
-
-
-def _give_past_rides(url: str, environment: Mapping[str, str], logs: Path) -> None:
-    """Something for the demo rider's list of rides; the demonstration goes on without."""
-    command = ["loadtests.past_rides", "--url", url, "--identifier", DEMO_USER, "--password", DEMO_PASSWORD]
-    with (logs / "past_rides.log").open("wb") as log:
-        done = subprocess.run(  # noqa: S603 - our own module
-            [sys.executable, "-m", *command], env=dict(environment), stdout=log, stderr=subprocess.STDOUT, check=False
-        )
-    if done.returncode != 0:
-        _say(f"the demo rider has no past rides; {logs / 'past_rides.log'} says why")
-
-
 def _welcome(url: str, logs: Path) -> None:
-    page = (
-        url if _is_served(url) else "nothing yet: the page is not built; make page builds it, and says what is missing"
-    )
-    print(
+    unbuilt = "nothing yet: the page is not built; make page builds it, and says what is missing"
+    _print(
         f"\n  ThrottleCove is running.\n\n"
-        f"    open      {page}\n"
+        f"    open      {url if _answers(url) else unbuilt}\n"
         f"    login     {DEMO_USER}  /  {DEMO_PASSWORD}\n"
+        f"    riders    within {_RIDERS_WITHIN_KM} km of {RIDERS_AT[0]} N, {RIDERS_AT[1]} E\n"
         f"    for apps  Socket.IO at {url}/socket.io, REST at {url}/v1, its reference at {url}/docs\n"
         f"    to watch  {url}/health, /ready, /metrics; logs in {logs}\n"
-        f"    stop      Ctrl-C\n",
-        flush=True,
+        f"    stop      Ctrl-C\n"
     )
 
 
-def _is_served(url: str) -> bool:
-    """Whether the server has a page to show."""
+def _answers(url: str) -> bool:
+    """Whether a GET is answered with success."""
     try:
         urllib.request.urlopen(url, timeout=10).close()  # noqa: S310 - our own address
-    except urllib.error.HTTPError:
+    except OSError:  # also what HTTP refuses
         return False
     return True
 
 
+def _riders(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= _MOST_RIDERS:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 to {_MOST_RIDERS}")
+    return int(text)
+
+
 def _say(words: str) -> None:
-    print(f"· {words}", flush=True)
+    _print(f"· {words}")
+
+
+def _print(text: str) -> None:
+    with suppress(OSError):  # the terminal may be gone; that must not keep anything from being stopped
+        print(text, flush=True)

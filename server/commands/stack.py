@@ -10,13 +10,28 @@ import sys
 from pathlib import Path
 
 from server import stack
+from server.demo.record import end_demonstration
 
 DEFAULT_DIRECTORY = Path(__file__).resolve().parents[2] / ".data"
+
+_ACTIONS = """\
+The private PostgreSQL and Redis of a directory.
+
+  start   start both, or reuse what runs, and print DATABASE_URL and REDIS_URL
+  stop    end both, and the demonstration (make run) that uses them; the data stays
+  status  say what runs, on which port; exit status 1 when something is down
+  remove  stop, then delete the directory with all that was stored
+"""
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Declare the command and its options."""
-    parser = subparsers.add_parser("stack", help="start, stop, look at or remove the private PostgreSQL and Redis")
+    parser = subparsers.add_parser(
+        "stack",
+        help="start, stop, look at or remove the private PostgreSQL and Redis",
+        description=_ACTIONS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("action", choices=("start", "stop", "status", "remove"))
     parser.add_argument("--dir", type=Path, default=DEFAULT_DIRECTORY, help="where they live (default: %(default)s)")
     parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
@@ -43,6 +58,7 @@ def _start(directory: Path, as_json: bool) -> int:
 
 
 def _stop(directory: Path, as_json: bool) -> int:
+    end_demonstration(directory, _report)
     stack.stop(directory, report=_report)
     if as_json:
         _print_json({"stopped": True})
@@ -50,6 +66,7 @@ def _stop(directory: Path, as_json: bool) -> int:
 
 
 def _remove(directory: Path, as_json: bool) -> int:
+    end_demonstration(directory, _report)
     stack.remove(directory, report=_report)
     if as_json:
         _print_json({"removed": True})

@@ -4,7 +4,7 @@ from server.stack.errors import StackError
 from server.stack.postgres_server import PostgresServer
 from server.stack.private_server import PrivateServer, Report
 from server.stack.redis_server import RedisServer
-from server.stack.stack import ServerStatus, StackAddress, remove, start, status, stop
+from server.stack.stack import ServerStatus, StackAddress, make_directory, remove, start, status, stop
 
 __all__ = [
     "PostgresServer",
@@ -14,6 +14,7 @@ __all__ = [
     "ServerStatus",
     "StackAddress",
     "StackError",
+    "make_directory",
     "remove",
     "start",
     "status",

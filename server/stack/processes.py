@@ -76,6 +76,11 @@ def runs(pid: int, marker: str) -> bool:
     return is_alive(pid) and any(marker in argument for argument in _arguments(pid))
 
 
+def runs_command(pid: int, command: Sequence[str]) -> bool:
+    """Whether the live process `pid` was started by this command; how its program is called may differ."""
+    return is_alive(pid) and " ".join(command[1:]) in " ".join(_arguments(pid))
+
+
 def family(pid: int) -> list[int]:
     """`pid` and all its descendants, parents first."""
     parents = _parents()

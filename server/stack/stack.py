@@ -42,7 +42,7 @@ class ServerStatus:
 def start(directory: Path, *, report: Report = silent) -> StackAddress:
     """Make sure that both servers run and answer, reusing what does. Raises StackError saying what to do."""
     directory = directory.resolve()
-    _make_directory(directory)
+    make_directory(directory)
     with _locked(directory):
         redis, postgres = _servers(directory, report)
         redis.start()
@@ -98,7 +98,8 @@ def _pid(server: PrivateServer) -> int:
     return server.pid
 
 
-def _make_directory(directory: Path) -> None:
+def make_directory(directory: Path) -> None:
+    """Make the directory of a stack, as closed as it can be. Raises StackError."""
     # Others may pass through, not look: as root, PostgreSQL may have to run as another user below it.
     try:
         directory.mkdir(mode=0o711, parents=True, exist_ok=True)

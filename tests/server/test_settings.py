@@ -88,7 +88,7 @@ def test_a_setting_that_cannot_be_read_is_named_and_not_shown(
     assert "hunter2" not in str(wrong.value)
 
 
-@pytest.mark.parametrize("command", ["run", "worker", "migrate", "settings"])
+@pytest.mark.parametrize("command", ["run", "worker", "migrate", "demo", "settings"])
 def test_every_command_ends_at_once_and_says_which_setting_is_wrong(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
 ) -> None:
