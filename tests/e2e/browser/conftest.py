@@ -1,6 +1,7 @@
-"""One browser for a module's tests, and the two nodes of `tests.e2e`."""
+"""One browser and one site for a module's tests."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,9 @@ import pytest_asyncio
 from playwright.async_api import Browser
 
 from tests.e2e.browser.chromium import chromium
-from tests.e2e.processes import Pair
+from tests.e2e.processes import Pair, pair_of, site
+from tests.support.databases import Databases
+from tests.support.servers import new_redis, running
 
 _BUILT = Path(__file__).parents[3] / "web" / "dist" / "index.html"
 
@@ -16,13 +19,16 @@ _BUILT = Path(__file__).parents[3] / "web" / "dist" / "index.html"
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def browser() -> AsyncIterator[Browser]:
     """A browser that tests share; each opens windows of its own in it."""
-    async with chromium() as running:
-        yield running
+    async with chromium() as started:
+        yield started
 
 
 @pytest.fixture(scope="module")
-def served(pair: Pair) -> Pair:
-    """Two nodes with the page, and a worker."""
+def served(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    """Two nodes with the page, and a worker; tests may kill a node that they bring back."""
     assert _BUILT.exists(), "the page is not built; run `make page`"
-    pair.site.worker()
-    return pair
+    directory = tmp_path_factory.mktemp("served")
+    redis = new_redis(directory / "redis")
+    with databases.migrated() as database_url, running(redis), site(database_url, redis.url, directory) as own:
+        own.worker()
+        yield asyncio.run(pair_of(own))

@@ -14,6 +14,7 @@ from tests.e2e.phones import PASSWORD, register
 
 SPEED = 22.0
 """Metres a second."""
+_INTERVAL_SECONDS = 0.4
 _METRES_PER_DEGREE = 111_195.0
 
 
@@ -28,6 +29,7 @@ class BrowserRider:
         self.number = number
         self._from = (0.0, 0.0)
         self._since = 0.0
+        self._told = 0.0
 
     async def sign_in(self, password: str = PASSWORD) -> None:
         """Open the page and sign in by its form."""
@@ -46,13 +48,18 @@ class BrowserRider:
         await self.open_tab("Record")
         everyone = self.page.get_by_role("radio", name="Everyone")
         await expect(everyone).to_be_enabled()  # the audience so far is known
-        await everyone.check()
+        await everyone.click()
+        await expect(everyone).to_be_checked()
         await self.page.get_by_role("button", name="Start ride").click()
         await self.page.get_by_role("button", name="Stop ride").wait_for()
 
     async def ride_on(self) -> None:
-        """Be where the ride has come to by now."""
-        away = SPEED * (time.monotonic() - self._since) / math.sqrt(2)
+        """Be where the ride has come to by now, as often as a phone would say so."""
+        now = time.monotonic()
+        if now - self._told < _INTERVAL_SECONDS:
+            return
+        self._told = now
+        away = SPEED * (now - self._since) / math.sqrt(2)
         latitude = self._from[0] + away / _METRES_PER_DEGREE
         longitude = self._from[1] + away / _METRES_PER_DEGREE / math.cos(math.radians(latitude))
         altitude = 1500 + 40 * math.sin(away / 50)
