@@ -1,6 +1,6 @@
 # Every command does its own set-up; what is ready is skipped within a moment.
 .DEFAULT_GOAL := help
-.PHONY: help run page test check setup stack stop verify-tracks bench load clean
+.PHONY: help run page pictures test check setup stack stop verify-tracks bench load clean
 
 TRACKS ?=
 ARGS ?=
@@ -13,6 +13,9 @@ run: ## everything on this machine: server, worker, simulated riders; Ctrl-C end
 
 page: ## build the live map, unless it is built; fetches Node where it is missing or too old
 	@scripts/setup --with-page
+
+pictures: ## take the pictures of docs/ anew, of a `make run` that is running elsewhere
+	@.venv/bin/python -m tests.e2e.browser.screenshots $(ARGS)
 
 test: ## the fast gate, then all tests (ARGS go to pytest)
 	@scripts/test $(ARGS)
