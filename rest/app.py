@@ -1,18 +1,21 @@
 """The REST application: routes, errors and limits put together. The server mounts it; nobody else needs to.
 
-Promises that every answer that is not a success is a problem (RFC 9457), and that `/openapi.json` says so.
+Promises that every answer that is not a success is a problem (RFC 9457), and that `/openapi.json` says so; but for a
+refused preflight, which only browsers read.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from prometheus_client import CollectorRegistry
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 
 from domain.kit.errors import Problem
 from rest import auth, sharing, track_files, track_points, track_shapes, tracks, users, zones
-from rest.envelope import Envelope, RestMetrics
+from rest.envelope import TRACE_HEADER, Envelope, RestMetrics
 from rest.problems import PROBLEM_SCHEMA, on_http_exception, on_invalid_request, on_problem
 from rest.services import RestServices
 
@@ -20,6 +23,18 @@ BODY_BYTES = 1024 * 1024
 """The largest body that is read, but for files."""
 IMPORT_BYTES = 64 * 1024 * 1024
 """The largest GPX file."""
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+_REQUEST_HEADERS = ("Authorization", "Content-Type", "If-None-Match", "traceparent", TRACE_HEADER)
+_ANSWER_HEADERS = (
+    "Content-Disposition",
+    "ETag",
+    "RateLimit-Limit",
+    "RateLimit-Remaining",
+    "RateLimit-Reset",
+    "Retry-After",
+    TRACE_HEADER,
+)
+_PREFLIGHT_SECONDS = 600
 
 
 class RestApp(FastAPI):
@@ -47,8 +62,12 @@ def create_rest(
     version: str = "0.1.0",
     body_bytes: int = BODY_BYTES,
     import_bytes: int = IMPORT_BYTES,
+    allowed_origins: Sequence[str] = ("*",),
 ) -> FastAPI:
-    """The application with all routes under `/v1`; its metrics go to the registry."""
+    """The application with all routes under `/v1`; its metrics go to the registry.
+
+    Browser pages of `allowed_origins` may use it with a token; cookies mean nothing here, so none are asked for.
+    """
     app = RestApp(
         title="ThrottleCove",
         version=version,
@@ -64,6 +83,15 @@ def create_rest(
     app.state.services = services
     larger = {track_files.IMPORT_PATH: import_bytes}
     app.add_middleware(Envelope, metrics=RestMetrics(registry), body_bytes=body_bytes, larger=larger)
+    # Around the envelope, so that pages of other origins can read refusals, too.
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=allowed_origins,
+        allow_methods=_METHODS,
+        allow_headers=_REQUEST_HEADERS,
+        expose_headers=_ANSWER_HEADERS,
+        max_age=_PREFLIGHT_SECONDS,
+    )
     for feature in (auth, users, zones, sharing, tracks, track_points, track_shapes, track_files):
         app.include_router(feature.router)
     return app

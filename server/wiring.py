@@ -227,6 +227,7 @@ def build(settings: Settings, clock: Clock, registry: CollectorRegistry, address
             version=VERSION,
             body_bytes=settings.request_body_bytes,
             import_bytes=settings.import_body_bytes,
+            allowed_origins=settings.allowed_origins,
         ),
     )
 
