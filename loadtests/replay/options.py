@@ -73,30 +73,29 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--url", action="extend", nargs="+", metavar="URL", help=f"nodes, one or more (default: {DEFAULT_URL})")
     add("--tracks", type=Path, metavar="DIR", help="ride every GPX and CSV in DIR (default: generated roads)")
-    add("--riders", type=_count, help=f"riders at the same time (default: one a track, or {DEFAULT_RIDERS})")
+    add("--riders", type=count, help=f"riders at the same time (default: one a track, or {DEFAULT_RIDERS})")
     add("--watchers", type=_count_or_none, help=f"how many riders are watched (default: all, up to {_MOST_WATCHERS})")
-    add("--speedup", type=_positive, metavar="X", help="ride X times as fast as recorded")
-    add(
-        "--within", type=_positive, metavar="SECONDS", help="ride each track within this time (default for tracks: 120)"
-    )
-    add("--seconds", type=_count, default=120, help="length of a generated ride (default: %(default)s)")
+    add("--speedup", type=positive, metavar="X", help="ride X times as fast as recorded")
+    add("--within", type=positive, metavar="SECONDS", help="ride each track within this time (default for tracks: 120)")
+    add("--seconds", type=count, default=120, help="length of a generated ride (default: %(default)s)")
     add("--forever", action="store_true", help="generated rides without end, and no check")
     add("--quiet", action="store_true", help="no progress, only problems and the result")
     add("--seed", type=int, default=1, help="same seed, same roads and stretches (default: %(default)s)")
     add("--centre", type=_place, metavar="LAT,LON", help="generated roads lie around this place")
-    add("--radius-km", type=_positive, default=6.0, help="… within this distance (default: %(default)s)")
+    add("--radius-km", type=positive, default=6.0, help="… within this distance (default: %(default)s)")
     add("--worldwide", action="store_true", help="generated roads on six continents instead of around one place")
     add("--account-prefix", metavar="NAME", help="accounts NAME1, NAME2, … are used again (default: new ones)")
     add("--password", default=_PASSWORD, help="their password")
     add("--database-url", metavar="URL", help="where to check (default: DATABASE_URL, or the private stack)")
     add("--no-check", action="store_true", help="do not look into the database")
     add("--sabotage", choices=SABOTAGES, help="damage one stored fix before the check, which must then fail")
-    add("--settle-seconds", type=_positive, default=60.0, help="how long the worker may take to finish the tracks")
-    add("--give-up-seconds", type=_positive, help="end riding after this long, whatever is unanswered")
+    add("--settle-seconds", type=positive, default=60.0, help="how long the worker may take to finish the tracks")
+    add("--give-up-seconds", type=positive, help="end riding after this long, whatever is unanswered")
     return parser
 
 
-def _count(text: str) -> int:
+def count(text: str) -> int:
+    """An argument that is 1 or more. Raises ArgumentTypeError or ValueError."""
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError("must be at least 1")
@@ -110,7 +109,8 @@ def _count_or_none(text: str) -> int:
     return value
 
 
-def _positive(text: str) -> float:
+def positive(text: str) -> float:
+    """An argument that is more than 0. Raises ArgumentTypeError or ValueError."""
     value = float(text)
     if not 0 < value < 1e9:
         raise argparse.ArgumentTypeError("must be more than 0")

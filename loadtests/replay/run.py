@@ -40,14 +40,17 @@ def say(line: str) -> None:
 
 
 async def replay(
-    options: Options, meanwhile: Meanwhile | None = None, settings: Mapping[str, Any] | None = None
+    options: Options,
+    meanwhile: Meanwhile | None = None,
+    settings: Mapping[str, Any] | None = None,
+    journeys: Journeys | None = None,
 ) -> Outcome:
-    """Ride and check. Raises CannotRun."""
+    """Ride and check; `journeys` are those of the options, where they are known already. Raises CannotRun."""
     database_url = find_database(options.database_url) if options.check else None
     if options.check and database_url is None:
         raise CannotRun("no database to check in: give --database-url or DATABASE_URL, or --no-check")
     began = time.monotonic()
-    journeys = _journeys(options)
+    journeys = journeys or journeys_of(options)
     fleet = Fleet(options, journeys, say)
     pending = await _ride(fleet, options, meanwhile)
     verdicts = await _check(fleet, options, database_url) if database_url else []
@@ -72,14 +75,15 @@ def show(outcome: Outcome, *, to: Callable[[str], None] = say) -> str:
     return json.dumps(summary(outcome))
 
 
-def _journeys(options: Options) -> Journeys:
+def journeys_of(options: Options) -> Journeys:
+    """What is ridden; reads all tracks and says which are left out. Raises CannotRun when there is none."""
     try:
         journeys = Journeys(options)
     except OSError as error:
         raise CannotRun(str(error)) from error
     for name, reason in journeys.library.skipped.items():
         say(f"skipped {name}: {reason}")
-    if journeys.riders == 0:
+    if options.tracks is not None and not journeys.library.tracks:
         raise CannotRun(f"no track to ride in {options.tracks}")
     if not options.quiet:
         what = "generated roads" if options.tracks is None else f"{len(journeys.library.tracks)} tracks"

@@ -6,14 +6,14 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from loadtests.replay.database import SABOTAGES
-from loadtests.replay.options import Options
+from loadtests.replay.options import Options, count, positive
 from loadtests.replay.report import Outcome
-from loadtests.replay.run import CannotRun, replay, say, show
+from loadtests.replay.run import CannotRun, journeys_of, replay, say, show
 from loadtests.verify.interruption import Interruption
 from loadtests.verify.processes import DidNotStart, System
 
@@ -36,13 +36,14 @@ def shortcomings(outcome: Outcome) -> Iterator[str]:
 
 async def verify(options: Options, directory: Path) -> Outcome:
     """Start the system, ride, kill the worker, check, stop everything. Raises DidNotStart or CannotRun."""
+    journeys = journeys_of(options)  # first: without a track nothing need be started
     system = System(directory)
     try:
         say(f"starting a fresh stack, {NODES} nodes and a worker (logs in {system.logs})")
         await system.start(NODES)
         settings = await system.changed_settings()
         options = replace(options, urls=tuple(system.urls), database_url=system.database_url)
-        outcome = await replay(options, Interruption(system, say), settings)
+        outcome = await replay(options, Interruption(system, say), settings, journeys)
         system.check()
     finally:
         say("stopping everything")
@@ -50,16 +51,16 @@ async def verify(options: Options, directory: Path) -> Outcome:
     return outcome
 
 
-def parse() -> tuple[Options, bool]:
+def parse(arguments: Sequence[str] | None = None) -> tuple[Options, bool]:
     """Read the command line: the run, and whether to keep its directory."""
     parser = argparse.ArgumentParser("python -m loadtests.verify", description=__doc__)
     parser.add_argument("--tracks", type=Path, required=True, metavar="DIR", help="GPX and CSV files to ride")
-    parser.add_argument("--riders", type=int, help="riders at the same time (default: one a track)")
-    parser.add_argument("--within", type=float, default=_WITHIN_SECONDS, help="ride each track within these seconds")
+    parser.add_argument("--riders", type=count, help="riders at the same time (default: one a track)")
+    parser.add_argument("--within", type=positive, default=_WITHIN_SECONDS, help="ride each track within these seconds")
     parser.add_argument("--sabotage", choices=SABOTAGES, help="damage one stored fix: the check must fail")
     parser.add_argument("--seed", type=int, default=1, help="same seed, same stretches sent late")
     parser.add_argument("--keep", action="store_true", help="keep the directory with databases and logs")
-    given = vars(parser.parse_args())
+    given = vars(parser.parse_args(arguments))
     keep = given.pop("keep")
     return Options(settle_seconds=60.0, give_up_seconds=_GIVE_UP_SECONDS, **given), keep
 

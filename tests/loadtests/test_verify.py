@@ -1,9 +1,14 @@
 """What verify asks for beyond the replay itself, and how it knows that entries are pending."""
 
+from pathlib import Path
+
+import pytest
 import redis.asyncio
 
+from loadtests.replay.options import Options
 from loadtests.replay.report import Outcome
-from loadtests.verify.__main__ import shortcomings
+from loadtests.replay.run import CannotRun
+from loadtests.verify.__main__ import parse, shortcomings, verify
 from loadtests.verify.interruption import GROUP, STREAM, pending_entries
 from server.stack import RedisServer
 
@@ -32,3 +37,25 @@ def test_a_run_without_a_kill_falls_short() -> None:
         "the worker was not killed with entries pending"
     )
     assert "killed" not in " ".join(shortcomings(Outcome(1, [], [], pending_at_kill=2)))
+
+
+@pytest.mark.parametrize("riders", [None, 5])
+async def test_without_a_track_nothing_is_started(tmp_path: Path, riders: int | None) -> None:
+    tracks, system = tmp_path / "tracks", tmp_path / "system"
+    with pytest.raises(CannotRun, match="tracks is not a directory"):
+        await verify(Options(tracks=tracks, riders=riders), system)
+    tracks.mkdir()
+    (tracks / "broken.gpx").write_text("<gpx><trk>")
+    with pytest.raises(CannotRun, match="no track to ride in"):
+        await verify(Options(tracks=tracks, riders=riders), system)
+    assert not system.exists()
+
+
+@pytest.mark.parametrize("wrong", [("--riders", "-3"), ("--riders", "0"), ("--within", "-1"), ("--within", "nan")])
+def test_an_argument_that_makes_no_sense_ends_it_with_usage(
+    wrong: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parse(["--tracks", "anywhere", *wrong])
+    assert ended.value.code == 2
+    assert f"argument {wrong[0]}: " in capsys.readouterr().err
