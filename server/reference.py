@@ -114,7 +114,11 @@ def _errors() -> str:
     rows = [
         f"| `{code}` | {row.status} | {row.title} | {row.retry.replace('_', ' ')} |" for code, row in ERRORS.items()
     ]
-    return _table("Error codes", "code | HTTP status | meaning | send it again", rows)
+    intro = (
+        "REST answers `unsupported` with 405 where the path has no such method (`Allow` names those it has), and with "
+        "415 where a body's type or encoding is not read here.\n\n"
+    )
+    return _table("Error codes", "code | HTTP status | meaning | send it again", rows, intro)
 
 
 def _closings() -> str:
