@@ -27,7 +27,7 @@ from server.stack import stop as stop_stack
 
 RIDERS_AT = (46.53, 10.45)
 """Where the simulated riders ride: latitude and longitude of a place near the Stelvio, in degrees."""
-_RIDERS_WITHIN_KM = 6
+RIDERS_WITHIN_KM = 6
 _MOST_RIDERS = 500
 _START_SECONDS = 60
 _POLL_SECONDS = 0.2
@@ -137,7 +137,7 @@ def _ride(options: argparse.Namespace, environment: Mapping[str, str], record: R
 
 def _parts(options: argparse.Namespace, url: str, logs: Path) -> tuple[Part, Part, Part]:
     server = (*_PYTHON, "server", "run", "--host", options.host, "--port", str(options.port))
-    place = f"--centre={RIDERS_AT[0]},{RIDERS_AT[1]}", "--radius-km", str(_RIDERS_WITHIN_KM)
+    place = f"--centre={RIDERS_AT[0]},{RIDERS_AT[1]}", "--radius-km", str(RIDERS_WITHIN_KM)
     riders = (*_PYTHON, "loadtests.replay", "--riders", str(options.riders), "--forever", "--url", url, *place)
     return (
         Part("server", server, logs),
@@ -178,7 +178,7 @@ def _welcome(url: str, logs: Path) -> None:
         f"\n  ThrottleCove is running.\n\n"
         f"    open      {url if _answers(url) else unbuilt}\n"
         f"    login     {DEMO_USER}  /  {DEMO_PASSWORD}\n"
-        f"    riders    within {_RIDERS_WITHIN_KM} km of {RIDERS_AT[0]} N, {RIDERS_AT[1]} E\n"
+        f"    riders    within {RIDERS_WITHIN_KM} km of {RIDERS_AT[0]} N, {RIDERS_AT[1]} E\n"
         f"    for apps  Socket.IO at {url}/socket.io, REST at {url}/v1, its reference at {url}/docs\n"
         f"    to watch  {url}/health, /ready, /metrics; logs in {logs}\n"
         f"    stop      Ctrl-C\n"
