@@ -26,9 +26,7 @@ def parse() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser("python -m loadtests.load", description=__doc__)
     parser.add_argument("--users", type=int, default=40, help="simulated people (default: %(default)s)")
-    parser.add_argument(
-        "--per-second", type=float, default=5.0, help="arrivals a second (default: %(default)s)"
-    )
+    parser.add_argument("--per-second", type=float, default=5.0, help="arrivals a second (default: %(default)s)")
     parser.add_argument("--seconds", type=int, default=30, help="how long (default: %(default)s)")
     parser.add_argument("--url", help="load this server instead of a fresh one")
     parser.add_argument("--csv", type=Path, metavar="PREFIX", help="also write Locust's figures to PREFIX_stats.csv, …")

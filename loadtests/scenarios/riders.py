@@ -75,18 +75,15 @@ class Rider(Person):
 
 
 class TunnelRider(Rider):
-    """A phone that loses its network every few fixes, keeps what it records, and sends it when it is back."""
+    """A phone that loses its network after each fix, keeps what it records, and sends it when it is back."""
 
     weight = 1
-    _FIXES_BETWEEN = 3
     _LONGEST_TUNNEL_SECONDS = 4.0
 
     @task
     def ride(self) -> None:
-        """Some fixes in the open, a tunnel, and the way back."""
-        for _ in range(self._FIXES_BETWEEN):
-            super().ride()
-            gevent.sleep(self.phone.interval_seconds)
+        """A fix in the open, a tunnel, and the way back."""
+        super().ride()
         self.phone.cut()
         kept = []
         out = time.time() + random.uniform(1.0, self._LONGEST_TUNNEL_SECONDS)

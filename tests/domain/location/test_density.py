@@ -60,4 +60,3 @@ def test_a_few_here_and_there_are_shown_together_further_out() -> None:
     assert levels[4] == {}
     assert levels[3] == {cells.parent(vienna, 3): 3}
     assert shown_counts({vienna: 4, siblings[0]: 1})[3] == {cells.parent(vienna, 3): 4}
-
