@@ -26,6 +26,7 @@ class Credentials:
     username: str
     password: str
     device_id: str
+    full_name: str | None = None
 
     @property
     def email(self) -> str:
@@ -77,12 +78,13 @@ class Accounts:
 
     async def _register(self, credentials: Credentials) -> httpx.Response:
         body = {"username": credentials.username, "email": credentials.email, "password": credentials.password}
-        response = await self._post("/v1/auth/register", {**body, "device_id": credentials.device_id})
+        named = {**body, "full_name": credentials.full_name, "device_id": credentials.device_id}
+        response = await self._post("/v1/auth/register", named)
         if response.is_success and "access_token" not in response.json():
             return await self._login(credentials)
         return response
 
-    async def _post(self, path: str, body: dict[str, str]) -> httpx.Response:
+    async def _post(self, path: str, body: dict[str, Any]) -> httpx.Response:
         """The answer, once there is one: neither an absent server nor a full bucket is an answer."""
         while True:
             try:

@@ -22,6 +22,7 @@ from loadtests.replay.accounts import Accounts, Credentials
 from loadtests.replay.connection import Connection, Handler
 from loadtests.replay.journeys import Journey, Journeys
 from loadtests.replay.ledger import Ledger
+from loadtests.replay.names import full_name_of
 from loadtests.replay.options import Options
 from loadtests.replay.protocol import Refused
 from loadtests.replay.rider import Pace, Ride
@@ -85,7 +86,8 @@ class Fleet:
         def connect(name: str, node: int, handlers: dict[str, Handler]) -> Connection:
             url = self.options.urls[node % len(self.options.urls)]
             accounts = Accounts(rest, url, known=self._reuses_accounts)
-            credentials = Credentials(f"{prefix}{name}", self.options.password, f"replay-{name}")
+            full_name = full_name_of(name) if self._reuses_accounts else None
+            credentials = Credentials(f"{prefix}{name}", self.options.password, f"replay-{name}", full_name)
             connection = Connection(url, accounts, credentials, sockets, handlers)
             self.connections.append(connection)
             staying.append(group.create_task(connection.run(), name=f"socket:{name}"))

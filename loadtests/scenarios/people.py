@@ -8,9 +8,21 @@ from locust import HttpUser
 from locust.env import Environment
 
 from loadtests.scenarios.phone import Phone
+from loadtests.scenarios.roads import PLACES
 
 _URLS: Iterator[str] = itertools.cycle(os.environ.get("LOAD_URLS", "").split() or [""])
 """Nodes to share out; without any, Locust's own `--host` is everybody's."""
+
+
+class InTurn:
+    """The passes one after another, so that every kind of people is at each of them."""
+
+    def __init__(self) -> None:
+        self._places = itertools.cycle(PLACES)
+
+    def next(self) -> tuple[float, float]:
+        """The next pass: latitude and longitude."""
+        return next(self._places)
 
 
 class Person(HttpUser):

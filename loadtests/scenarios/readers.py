@@ -9,7 +9,7 @@ from locust import between, task
 
 from loadtests.scenarios.people import Person
 from loadtests.scenarios.riders import track_id
-from loadtests.scenarios.roads import Loop
+from loadtests.scenarios.roads import PLACES, Loop
 
 _FIXES = 300
 _FINISHED_WITHIN_SECONDS = 15.0
@@ -25,7 +25,7 @@ class Reader(Person):
         """Come with a ride."""
         super().on_start()
         self.track = track_id()
-        road, began = Loop(random.Random()), time.time() - _FIXES
+        road, began = Loop(random.choice(PLACES), random.Random()), time.time() - _FIXES
         fixes = [self._fix(road, seq, began) for seq in range(_FIXES)]
         self.phone.ask("track:start", {"track_id": self.track, "started_at": int(began * 1000)})
         self.phone.ask("location:batch", {"track_id": self.track, "fixes": fixes}, name="location:batch (a ride)")

@@ -8,12 +8,13 @@ from typing import Any
 import gevent
 from locust import task
 
-from loadtests.scenarios.people import Person
+from loadtests.scenarios.people import InTurn, Person
 from loadtests.scenarios.roads import Loop
 from loadtests.scenarios.sight import SentPositions
 
 SENT = SentPositions()
 """Shared by all users of this Locust process: watchers look up here when a dot was sent."""
+_PLACES = InTurn()
 
 
 def track_id() -> str:
@@ -33,7 +34,7 @@ class Rider(Person):
     def on_start(self) -> None:
         """Share, and begin a track."""
         super().on_start()
-        self.road = Loop(random.Random())
+        self.road = Loop(_PLACES.next(), random.Random())
         self.next_seq = 0
         self.phone.ask("sharing:set", {"audience": "public"})
         self.track = track_id()

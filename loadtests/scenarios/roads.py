@@ -1,11 +1,11 @@
-"""Where simulated riders of a load test are: each goes round a bend of its own near one place, at a rider's speed."""
+"""Where simulated riders of a load test are: each goes round a bend of its own near a pass, at a rider's speed."""
 
 import math
 import random
 from dataclasses import dataclass
 
 METRES_PER_DEGREE = 111_320.0
-_PLACES = ((46.57, 8.41), (46.53, 10.45), (47.08, 12.84))
+PLACES = ((46.57, 8.41), (46.53, 10.45), (47.08, 12.84))
 """Furka, Stelvio and Grossglockner: latitude and longitude."""
 
 
@@ -20,12 +20,11 @@ class Position:
 
 
 class Loop:
-    """A circle of 300 to 900 m within some kilometres of a pass, ridden at 10 to 25 m/s."""
+    """A circle of 300 to 900 m within two kilometres of a place, ridden at 10 to 25 m/s."""
 
-    def __init__(self, chance: random.Random) -> None:
-        self.place = chance.choice(_PLACES)
-        self._latitude = self.place[0] + chance.uniform(-0.02, 0.02)
-        self._longitude = self.place[1] + chance.uniform(-0.02, 0.02)
+    def __init__(self, place: tuple[float, float], chance: random.Random) -> None:
+        self._latitude = place[0] + chance.uniform(-0.02, 0.02)
+        self._longitude = place[1] + chance.uniform(-0.02, 0.02)
         self._radius = chance.uniform(300.0, 900.0)
         self._speed = chance.uniform(10.0, 25.0)
         self._phase = chance.uniform(0.0, math.tau)

@@ -5,12 +5,12 @@ from typing import Any
 
 from locust import between, task
 
-from loadtests.scenarios.people import Person
+from loadtests.scenarios.people import InTurn, Person
 from loadtests.scenarios.riders import SENT
-from loadtests.scenarios.roads import Loop
 from loadtests.scenarios.sight import Map
 
 _MOST_NAMES = 50
+_PLACES = InTurn()
 
 
 class Watcher(Person):
@@ -27,7 +27,7 @@ class Watcher(Person):
     def arrive(self) -> None:
         """Frames are heard from the first one."""
         self.map = Map(SENT)
-        self.place = Loop(random.Random()).place
+        self.place = _PLACES.next()
         self.phone.on("location:frame", self.see)
 
     def see(self, frame: dict[str, Any]) -> None:
@@ -37,9 +37,9 @@ class Watcher(Person):
 
     @task(3)
     def look(self) -> None:
-        """Move or zoom the map: a box of 4 to 20 km around the place."""
+        """Move or zoom the map: a box of 6 to 20 km around the place."""
         latitude, longitude = self.place
-        half = random.uniform(0.02, 0.1)
+        half = random.uniform(0.03, 0.1)
         bounds = [longitude - half, latitude - half, longitude + half, latitude + half]
         self.phone.ask("map:watch", {"bounds": bounds, "zoom": random.randint(10, 14)})
 
