@@ -75,17 +75,18 @@ def create_client(options: BusOptions, *, name: str, timeout_seconds: float | No
 
 
 async def heeding_cancellation(work: Awaitable[T]) -> T:
-    """The result of `work`, unless the task was cancelled meanwhile.
+    """What comes of `work`, unless the task was cancelled meanwhile.
 
     redis-py writes through `asyncio.wait_for`, which on Python 3.11 loses a cancellation that arrives just as the write
     ends (python/cpython#86296); a task that runs for ever would then never end.
     """
     task = asyncio.current_task()
     before = task.cancelling() if task else 0
-    result = await work
-    if task and task.cancelling() > before:
-        raise asyncio.CancelledError
-    return result
+    try:
+        return await work
+    finally:
+        if task and task.cancelling() > before:
+            raise asyncio.CancelledError
 
 
 class RedisLink:
