@@ -24,6 +24,8 @@ class _Group:
 
     def __init__(self) -> None:
         self.records: list[Record] = []
+        self.notes: list[Rejected] = []
+        """Those among the records that nobody waits for, nor will send again."""
         self.answers: list[tuple[asyncio.Future[Any], Any]] = []
         self.fixes = 0
         self._open: dict[UUID, Fixes] = {}
@@ -47,6 +49,17 @@ class _Group:
         self._open.pop(record.track_id, None)
         self.records.append(record)
         self.fixes += len(record.reasons) if isinstance(record, Rejected) else 1
+
+    def note(self, record: Rejected) -> None:
+        """Append refused numbers."""
+        self.add(record)
+        self.notes.append(record)
+
+    def put_first(self, notes: list[Rejected]) -> None:
+        """Begin with refused numbers that an earlier group could not keep."""
+        self.records[:0] = notes
+        self.notes[:0] = notes
+        self.fixes += sum(len(note.reasons) for note in notes)
 
     def entries(self) -> list[bytes]:
         """The records as encoded stream entries of at most about ENTRY_FIXES fixes each."""
@@ -105,10 +118,13 @@ class Recorder:
         self._group.add(record)
         return self._promise(answer)
 
-    def note(self, record: Record) -> None:
-        """Take a record that nobody waits for; it is dropped when there is no room."""
+    def note(self, record: Rejected) -> None:
+        """Take refused numbers, which nobody waits for; they are dropped when there is no room.
+
+        No phone sends them again: what an append does not keep goes into the next one.
+        """
         if self.pending < self._pending_limit:
-            self._group.add(record)
+            self._group.note(record)
             self._wake.set()
 
     def _admit(self, weight: int) -> None:
@@ -149,6 +165,8 @@ class Recorder:
                 await self._log.append(group.entries())
         except Problem as problem:
             group.answer(problem)
+            if self._group.fixes < self._pending_limit:
+                self._group.put_first(group.notes)
         except asyncio.CancelledError:
             group.answer(Unavailable("the server is stopping; send it again", retry_after_ms=1000))
             raise

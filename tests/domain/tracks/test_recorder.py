@@ -113,6 +113,24 @@ async def test_a_refused_append_answers_unavailable_and_the_next_tick_works_agai
     assert recorder.pending == 0
 
 
+async def test_refused_numbers_outlive_an_append_that_fails() -> None:
+    """No phone sends them again."""
+    log = MemoryLog()
+    recorder = recorder_on(log, ManualClock(), limit=3)
+    refused = [Rejected(UUID(int=7), RIDER, 202611, 1, [(seq, "invalid")]) for seq in (0, 1)]
+    log.refuses = True
+    for note in refused:
+        recorder.note(note)
+        await recorder.commit()
+    assert recorder.pending == 2
+    log.refuses = False
+    kept = recorder.record_rows(fixes(2), "kept")
+    await recorder.commit()
+    assert await kept == "kept"
+    assert log.records == [*refused, fixes(2)]
+    assert recorder.pending == 0
+
+
 async def test_beyond_the_limit_new_fixes_are_refused_at_once() -> None:
     recorder = recorder_on(MemoryLog(), ManualClock(), limit=10)
     recorder.record_rows(fixes(*range(10)), None)
