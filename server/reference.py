@@ -90,7 +90,7 @@ def _fields(struct: type[Any]) -> str:
 def _type(kind: Any) -> str:
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is typing.Annotated:
-        return _type(arguments[0])
+        return _type(_described_as(arguments))
     if origin in (typing.Union, types.UnionType):
         return " or ".join("null" if one is type(None) else _type(one) for one in arguments)
     if origin is list:
@@ -104,6 +104,12 @@ def _type(kind: Any) -> str:
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         return "{" + ", ".join(_sketch(one) for one in msgspec.structs.fields(kind)) + "}"
     return _TYPES.get(kind, str(kind))
+
+
+def _described_as(annotated: tuple[Any, ...]) -> Any:
+    """The type of a field, or that by which it is described because its handler decodes it."""
+    notes = [one.extra for one in annotated[1:] if isinstance(one, msgspec.Meta) and one.extra]
+    return notes[0].get("described_as", annotated[0]) if notes else annotated[0]
 
 
 def _sketch(one: msgspec.structs.FieldInfo) -> str:

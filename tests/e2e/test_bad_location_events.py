@@ -46,7 +46,8 @@ BAD: list[tuple[str, Callable[[str], Any], str, str]] = [
     ("location:update", update(battery=2), "invalid", "fix.battery"),
     ("location:update", update(colour="red"), "invalid", "fix.colour"),
     ("location:update", lambda track: {"track_id": track}, "invalid", "fix"),
-    ("location:update", lambda track: {"track_id": track, "fix": [], "more": 1}, "invalid", "fix"),
+    ("location:update", lambda track: {"track_id": track, "fix": []}, "invalid", "fix"),
+    ("location:update", lambda track: {"track_id": track, "fix": {}, "more": 1}, "invalid", "more"),
     ("location:update", plain({"track_id": "no id", "fix": fix(0, 1, 1)}), "invalid", "track_id"),
     ("location:update", plain({"track_id": TRACK, "fix": fix(0, 1, 1)}), "not_found", "track_id"),
     ("location:batch", plain({"track_id": TRACK, "fixes": []}), "not_found", "track_id"),
@@ -161,6 +162,20 @@ async def test_a_batch_keeps_the_good_and_names_the_bad_and_the_first_write_wins
     assert rows[0]["timestamp"].year == 1970
 
 
+async def test_a_fix_that_was_refused_is_not_waited_for(one_site: Site) -> None:
+    node = await one_site.node()
+    one_site.worker()
+    async with phone(await register(node.url)) as rider:
+        track = await rider.start_track()
+        for seq, bad in enumerate(({"latitude": "46.5"}, {"colour": "red"}, {"heading": 361})):
+            refused = await rider.ask("location:update", {"track_id": track, "fix": {**fix(seq, 46.5, 8.3), **bad}})
+            assert refused["error"]["field"] == f"fix.{next(iter(bad))}"
+        assert await rider.move(track, 3, 46.5, 8.3) == {}
+        assert await rider.ask("track:stop", {"track_id": track, "last_seq": 3}) == {}
+        await finished(one_site, track)
+    assert [row["seq"] for row in await points(one_site, track)] == [3]
+
+
 async def test_a_phone_that_comes_back_goes_on_without_starting_again(one_site: Site) -> None:
     one, two = await one_site.nodes("one", "two")
     one_site.worker()
@@ -195,6 +210,20 @@ async def test_a_phone_sends_more_often_while_somebody_watches(pair: Pair) -> No
         await watcher.ask("map:watch", around(46.9, 8.9))
         await rider.move(track, 1, 46.9, 8.9, speed=20.0)
         await eventually(lambda: rider.heard[-1] == ("rate:set", {"send_interval_ms": 1000, "reason": "watched"}))
+
+
+async def test_a_watched_phone_that_comes_back_is_told_to_send_often(pair: Pair) -> None:
+    account = await register(pair.one.url)
+    async with phone(account) as rider, phone(await register(pair.two.url)) as watcher:
+        track = await rider.start_track()
+        await watcher.ask("map:watch", around(46.95, 8.95))
+        await rider.move(track, 0, 46.95, 8.95, speed=20.0)
+        await eventually(lambda: watcher.sees(account.rider))
+        await rider.disconnect()
+        async with phone(account) as again:
+            assert again.ready["send_interval_ms"] == 5000
+            await again.move(track, 1, 46.95, 8.95, speed=20.0)
+            await eventually(lambda: ("rate:set", {"send_interval_ms": 1000, "reason": "watched"}) in again.heard)
 
 
 async def points(site: Site, track: str) -> list[asyncpg.Record]:

@@ -17,6 +17,8 @@ from realtime.gateway.contracts import Contract, Emission, Limit, Payload, Promi
 MOST_BATCH_FIXES = 1000
 """Fixes in one `location:batch`, at most."""
 
+AnyFix = Annotated[Any, Meta(extra={"described_as": Fix})]
+"""A fix that is decoded by its handler: the number of one that is refused is noted, so that nobody waits for it."""
 Rider = Annotated[int, Meta(ge=1, le=2**53 - 1)]
 Seq = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 
@@ -41,14 +43,14 @@ class LocationUpdate(Payload, frozen=True):
     """The newest fix of a track that is being ridden: recorded, and shown to who may see it."""
 
     track_id: UUID
-    fix: Fix
+    fix: AnyFix
 
 
 class LocationBatch(Payload, frozen=True):
     """Up to 1,000 fixes of any age, each like that of `location:update`: recorded, never shown live."""
 
     track_id: UUID
-    fixes: list[Any]
+    fixes: list[AnyFix]
 
 
 class RejectedFix(Reply, frozen=True):

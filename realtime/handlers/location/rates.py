@@ -23,19 +23,19 @@ class Rates:
         self._told: dict[str, SendInterval] = {}
 
     def follow(self, client: Client, dot: Dot) -> None:
-        """A phone begins to ride."""
+        """A phone begins to ride; until it is told otherwise it goes by what `session:ready` said."""
         self._phones[client.id] = (client, dot)
-        self._told[client.id] = SendInterval(self._watched_ms, IntervalReason.WATCHED)
+        self._told[client.id] = SendInterval(self._unwatched_ms, IntervalReason.UNWATCHED)
+
+    def begin(self, client: Client) -> int:
+        """The interval that `track:start` is answered with, in milliseconds: often, until it is known who watches."""
+        told = self._told[client.id] = SendInterval(self._watched_ms, IntervalReason.WATCHED)
+        return told.milliseconds
 
     def forget(self, client: Client) -> None:
         """The phone has gone."""
         self._phones.pop(client.id, None)
         self._told.pop(client.id, None)
-
-    def of(self, client: Client) -> int:
-        """The interval that the phone goes by, in milliseconds."""
-        told = self._told.get(client.id)
-        return told.milliseconds if told else self._watched_ms
 
     async def run(self) -> None:
         """Think the intervals over until cancelled."""

@@ -39,6 +39,8 @@ from realtime.handlers.location.dots import Dot, Dots
 from realtime.handlers.location.open_tracks import OpenTrack, OpenTracks
 from realtime.handlers.location.rates import Rates
 
+_WHOLE = "fix"
+"""The field at fault when it is the fix as a whole."""
 TRACKS_AT_HAND = 20
 """Tracks of one socket that are remembered with it."""
 
@@ -119,7 +121,7 @@ class TrackHandlers:
             payload.motorcycle_id,
             payload.ride_id,
         )
-        answer = TrackStarted(rider=identity.rider, send_interval_ms=self._rates.of(client))
+        answer = TrackStarted(rider=identity.rider, send_interval_ms=self._rates.begin(client))
         kept = self._recorder.record(started, answer)
         await self._take(client, dot, track)
         return kept
@@ -131,22 +133,22 @@ class TrackHandlers:
         track = riding.tracks.get(payload.track_id)
         if track is None or self._should_show(riding, track):
             return self._open_and_update(client, payload)
-        kept, moves_the_dot = self._keep(client, track, payload.fix)
+        fix, kept, moves_the_dot = self._keep(client, track, payload.fix)
         if moves_the_dot:
-            self._move(riding, track, payload.fix)
+            self._move(riding, track, fix)
         return kept
 
     async def _open_and_update(self, client: Client, payload: LocationUpdate) -> "asyncio.Future[None]":
         """As `update`. The fix is on its way to the disk while the dot is asked for: either may wait for Redis."""
         riding = client.require(Riding)
         track = await self._find(client, payload.track_id)
-        kept, moves_the_dot = self._keep(client, track, payload.fix)
+        fix, kept, moves_the_dot = self._keep(client, track, payload.fix)
         if self._is_undriven(riding) and not track.stopped:
             await self._take(client, self._arrive(client, track), track)
         elif riding.dot is not None and riding.dot.superseded:
             await self._dots.retake(riding.dot)
         if moves_the_dot:
-            self._move(riding, track, payload.fix)
+            self._move(riding, track, fix)
         return kept
 
     def _should_show(self, riding: Riding, track: OpenTrack) -> bool:
@@ -160,20 +162,20 @@ class TrackHandlers:
         """Whether this socket has not taken the dot yet, or nobody here moves it any more."""
         return riding.dot is None or riding.shown is None or riding.dot.driver is None
 
-    def _keep(self, client: Client, track: OpenTrack, fix: Fix) -> "tuple[asyncio.Future[None], bool]":
-        """Judge and record a fix: the future of its ack, and whether it moves the dot. Raises Invalid."""
+    def _keep(self, client: Client, track: OpenTrack, raw: object) -> "tuple[Fix, asyncio.Future[None], bool]":
+        """Judge and record a fix: the fix, the future of its ack, and whether it moves the dot. Raises Invalid."""
         now_ms = self._clock.epoch_ms()
-        fault = fault_of(fix, now_ms)
-        if fault is not None:
-            if fault.field != "seq":
+        fix = _read_fix(raw, now_ms)
+        if isinstance(fix, RejectedFix):
+            if fix.seq is not None:
                 self._note_rejected(client, track, [(fix.seq, Code.INVALID)], now_ms)
-            raise Invalid(fault.message, field=f"fix.{fault.field}")
+            raise Invalid(fix.message, field=fix.field if fix.field == _WHOLE else f"{_WHOLE}.{fix.field}")
         judged = track.judge(fix, now_ms)
         rows = [_row(fix, judged.flags)]
         kept = self._recorder.record_rows(
             Fixes(track.track_id, client.identity.user_id, track.month, now_ms, rows), None
         )
-        return kept, judged.moves_the_dot
+        return fix, kept, judged.moves_the_dot
 
     def _move(self, riding: Riding, track: OpenTrack, fix: Fix) -> None:
         if riding.dot is not None and riding.drives(track):
@@ -274,7 +276,7 @@ def _read_fix(raw: object, now_ms: int) -> Fix | RejectedFix:
         fix = msgspec.convert(raw, Fix)
     except msgspec.ValidationError as error:
         fault = invalid_field(str(error))
-        return RejectedFix(_seq_of(raw), Code.INVALID, fault.field or "fix", fault.message)
+        return RejectedFix(_seq_of(raw), Code.INVALID, fault.field or _WHOLE, fault.message)
     found = fault_of(fix, now_ms)
     if found is None:
         return fix
