@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 
 from domain.kit.clock import SystemClock
 from realtime.bus.connections import BusOptions
-from realtime.bus.takeover import Takeover
+from realtime.bus.takeover import Meant, Taken, Takeover
 from server.stack import RedisServer
 from tests.realtime.hub.riders import (
     GRAZ,
@@ -158,17 +158,24 @@ async def test_no_update_is_lost_between_the_subscription_and_the_snapshot(nodes
         assert norths == sorted(norths)
 
 
+async def taken_by(takeover: Takeover) -> Taken:
+    """A phone of rider 1 connects now, and speaks up."""
+    taken = await takeover.take(1, "a track", Meant(now_ms(), now_ms()))
+    assert taken is not None
+    return taken
+
+
 async def test_a_takeover_leaves_one_dot_and_the_old_node_cannot_bring_it_back(
     nodes: tuple[Node, Node], takeover: Takeover
 ) -> None:
     old, new = nodes
     phone = Phone()
     await new.hub.listen(phone, topics_around(VIENNA, GRAZ))
-    first = await takeover.take(1)
+    first = await taken_by(takeover)
     put(old, 1, VIENNA, generation=first.generation)
     await eventually(lambda: phone.shows(1, VIENNA))
 
-    second = await takeover.take(1)
+    second = await taken_by(takeover)
     assert second.generation > first.generation
     assert second.left == {region(VIENNA)}
     new.hub.put(region(GRAZ), record(1, 1, GRAZ, generation=second.generation, received_ms=now_ms()), left=second.left)
@@ -188,10 +195,10 @@ async def test_a_node_that_was_passed_cannot_put_the_dot_where_it_never_was(
     berlin = (52.52, 13.405)
     phone = Phone()
     await new.hub.listen(phone, topics_around(VIENNA, berlin))
-    first = await takeover.take(1)
+    first = await taken_by(takeover)
     put(old, 1, GRAZ, generation=first.generation)
     await eventually(lambda: old.hub.levels().unpublished == 0)
-    second = await takeover.take(1)
+    second = await taken_by(takeover)
     new.hub.put(
         region(VIENNA), record(1, 1, VIENNA, generation=second.generation, received_ms=now_ms()), left=second.left
     )
@@ -210,10 +217,10 @@ async def test_a_node_that_was_paused_asks_before_it_publishes(own_redis: RedisS
     async with running(old, new):
         phone = Phone()
         await new.hub.listen(phone, topics_around(VIENNA))
-        first = await takeover.take(1)
+        first = await taken_by(takeover)
         put(old, 1, VIENNA, generation=first.generation)
         await eventually(lambda: phone.shows(1, VIENNA))
-        second = await takeover.take(1)
+        second = await taken_by(takeover)
         put(new, 1, GRAZ, generation=second.generation)
         new.hub.remove(region(VIENNA), tombstone(1, 1, generation=second.generation, at_ms=now_ms()))
         await eventually(lambda: phone.dots(1) == [])
