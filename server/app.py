@@ -68,6 +68,7 @@ async def running(node: ServerNode, health: Health) -> AsyncIterator[None]:
         "recorder": node.recorder.run(),
         "rates": node.rates.run(),
         "policies": node.follower.run(),
+        "withdrawals": node.withdrawals.run(),
         "truth": node.truth.run(),
         "stream": node.stream_watch.run(),
         "gateway": node.gateway.run(),

@@ -2,7 +2,8 @@
 
 Hints travel through Redis and are quick; a node that Redis has forgotten still closes a revoked socket, and hides a
 rider, within two seconds. The first look goes back to the oldest token that may still live: only then does the node
-know who must not be let in, whatever Redis has lost.
+know who must not be let in, whatever Redis has lost; and to the oldest position that may still be shown, by nodes that
+did not live to take it back.
 """
 
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from domain.accounts.service import AccountService
 from domain.kit.clock import Clock
 from domain.kit.errors import Unavailable
 from domain.location.service import RiderDirectory
+from domain.sharing.rules import PolicyChange
 
 LOOK_SECONDS = 1.0
 ALLOWANCE = timedelta(seconds=30)
@@ -34,23 +36,24 @@ class Truth:
         *,
         token_seconds: float,
         statement_seconds: float,
+        position_seconds: float,
     ) -> None:
-        """`token_seconds`: how long an access token lives; `statement_seconds`: how long a commit may take."""
+        """How long an access token lives, how long a commit may take, and how long a position is shown."""
         self._accounts = accounts
         self._directory = directory
         self._clock = clock
         self._overlap = timedelta(seconds=statement_seconds) + ALLOWANCE
-        self._policies_since = clock.now() - self._overlap
-        self._revoked_since = self._policies_since - timedelta(seconds=token_seconds)
+        self._policies_since = clock.now() - self._overlap - timedelta(seconds=position_seconds)
+        self._revoked_since = clock.now() - self._overlap - timedelta(seconds=token_seconds)
         self._revoked: set[UUID] = set()
-        self._policies: set[tuple[UUID, int]] = set()
+        self._policies: set[PolicyChange] = set()
         self._on_session_revoked: Callable[[UUID, int], None] = lambda session_id, expires_at_ms: None
-        self._on_policy_changed: Callable[[UUID, int], None] = lambda user_id, version: None
+        self._on_policy_changed: Callable[[PolicyChange], None] = lambda change: None
         self.fresh = False
         """Whether a look has succeeded: every session whose tokens may still live is known if it was revoked."""
 
     def attach(
-        self, *, session_revoked: Callable[[UUID, int], None], policy_changed: Callable[[UUID, int], None]
+        self, *, session_revoked: Callable[[UUID, int], None], policy_changed: Callable[[PolicyChange], None]
     ) -> None:
         """Call these for what is new; they may be called for what the node has heard already."""
         self._on_session_revoked = session_revoked
@@ -73,8 +76,8 @@ class Truth:
         for session_id, expires_at_ms in revoked:
             if session_id not in self._revoked:
                 self._on_session_revoked(session_id, expires_at_ms)
-        for user_id, version in changed - self._policies:
-            self._on_policy_changed(user_id, version)
+        for change in changed - self._policies:
+            self._on_policy_changed(change)
         self._revoked = {session_id for session_id, _ in revoked}
         self._policies = changed
         self._revoked_since = self._policies_since = next_since

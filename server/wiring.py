@@ -53,6 +53,7 @@ from realtime.handlers.location.rates import Rates
 from realtime.handlers.location.sharing import PolicyFollower, PolicyKeeper, SharingHandlers
 from realtime.handlers.location.tracks import TrackHandlers
 from realtime.handlers.location.watching import WatchHandlers
+from realtime.handlers.location.withdrawals import Withdrawals
 from realtime.hub.hub import Hub
 from realtime.hub.metrics import HubMetrics
 from realtime.hub.options import HubOptions
@@ -102,6 +103,7 @@ class ServerNode:
     recorder: Recorder
     rates: Rates
     follower: PolicyFollower
+    withdrawals: Withdrawals
     truth: Truth
     stream_watch: StreamWatch
     rest: FastAPI
@@ -128,7 +130,7 @@ def build(settings: Settings, clock: Clock, registry: CollectorRegistry, address
 
     # Who sees whom: changes of a policy reach the dots through the keeper here and the follower on every node.
     directory = RiderDirectory(stores.engine)
-    keeper = PolicyKeeper(stores.control, directory)
+    keeper = PolicyKeeper(stores.control)
     sharing = SharingService(stores.engine, clock, sealer, keeper)
     zones = ZoneService(stores.engine, clock, sealer, keeper, settings.zone_secret.get_secret_value())
     policies = Policies(sharing, stores.policy_cache, sealer)
@@ -148,14 +150,16 @@ def build(settings: Settings, clock: Clock, registry: CollectorRegistry, address
         stores.bus.redis_clock,
         life_seconds=settings.position_life_seconds,
     )
-    keeper.attach(policies, dots)
-    follower = PolicyFollower(dots, tasks, clock)
+    withdrawals = Withdrawals(dots, policies, clock)
+    keeper.attach(policies, withdrawals)
+    follower = PolicyFollower(dots, withdrawals, tasks, clock)
     truth = Truth(
         accounts,
         directory,
         clock,
         token_seconds=settings.access_token_seconds,
         statement_seconds=settings.database_statement_timeout_seconds,
+        position_seconds=settings.position_life_seconds,
     )
 
     # What phones send.
@@ -191,7 +195,7 @@ def build(settings: Settings, clock: Clock, registry: CollectorRegistry, address
         hooks=[tracks, watching],
     )
     stores.control.attach(session_revoked=gateway.session_revoked, policy_changed=follower.policy_changed)
-    truth.attach(session_revoked=gateway.session_revoked, policy_changed=follower.policy_changed)
+    truth.attach(session_revoked=gateway.session_revoked, policy_changed=follower.policy_found)
     wire_options = _wire_options(settings)
     reader = TrackReader(stores.engine, zones)
     return ServerNode(
@@ -208,6 +212,7 @@ def build(settings: Settings, clock: Clock, registry: CollectorRegistry, address
         recorder=recorder,
         rates=rates,
         follower=follower,
+        withdrawals=withdrawals,
         truth=truth,
         stream_watch=StreamWatch(stores.redis, stores.track_log, clock),
         rest=create_rest(

@@ -37,6 +37,14 @@ class Policies:
         await self._keep(user_id, policy)
         return policy
 
+    async def drop_older(self, user_id: UUID, version: int) -> None:
+        """See to it that no older policy decides in worse times; what is kept is renewed, if Postgres can say.
+
+        Raises Unavailable when that is not known to have happened.
+        """
+        if await self._cache.drop_older(user_id, version):
+            await self.find(user_id)
+
     async def _keep(self, user_id: UUID, policy: SharingPolicy) -> None:
         try:
             await self._cache.write(user_id, policy.version, self._sealer.seal(_encode(policy), _bound_to(user_id)))

@@ -11,6 +11,13 @@ class PolicyCache(Protocol):
         """The newest policy that was kept, or None. Raises Unavailable."""
         ...
 
+    async def drop_older(self, user_id: UUID, version: int) -> bool:
+        """Forget, and keep no more, a policy older than this version; whether none as new is kept. Raises Unavailable.
+
+        True once for each version: whoever reads a policy then keeps it.
+        """
+        ...
+
     async def write(self, user_id: UUID, version: int, sealed: bytes) -> None:
         """Keep a policy, unless one of a higher version is there. Raises Unavailable."""
         ...

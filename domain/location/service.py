@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.db.engine import unavailable_when_down
 from domain.location import store
 from domain.location.store import Person
+from domain.sharing.rules import PolicyChange
 
 
 class RiderDirectory:
@@ -17,17 +17,12 @@ class RiderDirectory:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
-    async def rider_of(self, user_id: UUID) -> int | None:
-        """The rider's short number, None when the account is gone."""
-        async with unavailable_when_down(), self._engine.connect() as connection:
-            return await store.rider_of(connection, user_id)
-
     async def people(self, riders: Sequence[int]) -> list[Person]:
         """Who the riders with these numbers are."""
         async with unavailable_when_down(), self._engine.connect() as connection:
             return await store.people(connection, riders)
 
-    async def policies_changed_since(self, moment: datetime) -> list[tuple[UUID, int]]:
+    async def policies_changed_since(self, moment: datetime) -> list[PolicyChange]:
         """The riders whose sharing or zones changed at or after this moment, with the version of the change."""
         async with unavailable_when_down(), self._engine.connect() as connection:
             return await store.policies_changed_since(connection, moment)

@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.db.tables import sharing, users
+from domain.sharing.rules import PolicyChange
 
 
 class Person(NamedTuple):
@@ -19,12 +20,6 @@ class Person(NamedTuple):
     name: str
 
 
-async def rider_of(connection: AsyncConnection, user_id: UUID) -> int | None:
-    """The short number of an account, None when there is no such account."""
-    found: int | None = await connection.scalar(select(users.c.rider).where(users.c.id == user_id))
-    return found
-
-
 async def people(connection: AsyncConnection, riders: Sequence[int]) -> list[Person]:
     """Who the riders with these numbers are; numbers that are nobody's are left out."""
     query = select(users.c.rider, users.c.id, users.c.username, users.c.full_name).where(users.c.rider.in_(riders))
@@ -32,7 +27,11 @@ async def people(connection: AsyncConnection, riders: Sequence[int]) -> list[Per
     return [Person(row.rider, row.id, row.full_name or row.username) for row in rows]
 
 
-async def policies_changed_since(connection: AsyncConnection, moment: datetime) -> list[tuple[UUID, int]]:
+async def policies_changed_since(connection: AsyncConnection, moment: datetime) -> list[PolicyChange]:
     """The riders whose sharing or zones changed at or after this moment, with the version of the change."""
-    query = select(sharing.c.user_id, sharing.c.version).where(sharing.c.updated_at >= moment)
-    return [(row.user_id, row.version) for row in (await connection.execute(query)).all()]
+    query = (
+        select(sharing.c.user_id, users.c.rider, sharing.c.version)
+        .join(users, users.c.id == sharing.c.user_id)
+        .where(sharing.c.updated_at >= moment)
+    )
+    return [PolicyChange(row.user_id, row.rider, row.version) for row in (await connection.execute(query)).all()]

@@ -1,12 +1,13 @@
 """What sharing and zones need from outside."""
 
 from typing import Protocol
-from uuid import UUID
+
+from domain.sharing.rules import PolicyChange
 
 
 class PolicyPort(Protocol):
     """Tells every node that who may see a rider has changed."""
 
-    async def policy_changed(self, user_id: UUID) -> None:
+    async def policy_changed(self, change: PolicyChange) -> None:
         """A hint, sent after the commit: Postgres has the truth. May raise Unavailable."""
         ...

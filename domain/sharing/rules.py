@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from uuid import UUID
 
 from domain.kit.errors import Invalid, Unsupported
 from geo.zones import Zone
@@ -33,6 +34,15 @@ class SharingPolicy:
     audience: Audience
     expires_at_ms: int | None
     zones: tuple[Zone, ...]
+    version: int
+
+
+@dataclass(frozen=True)
+class PolicyChange:
+    """A rider's sharing or zones have changed; the policy has this version now. `rider` is the short number."""
+
+    user_id: UUID
+    rider: int
     version: int
 
 

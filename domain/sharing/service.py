@@ -14,7 +14,7 @@ from domain.kit.errors import NotFound, Unavailable
 from domain.kit.sealed import SealBroken, Sealer
 from domain.sharing import store
 from domain.sharing.ports import PolicyPort
-from domain.sharing.rules import DEFAULT_AUDIENCE, Audience, SharingPolicy, check_choice
+from domain.sharing.rules import DEFAULT_AUDIENCE, Audience, PolicyChange, SharingPolicy, check_choice
 from domain.zones.rules import open_zone
 
 _log = structlog.get_logger(__name__)
@@ -56,11 +56,11 @@ class SharingService:
         expires_at = None if expires_at_ms is None else datetime.fromtimestamp(expires_at_ms / 1000, UTC)
         try:
             async with unavailable_when_down(), self._engine.begin() as connection:
-                version = await store.write(connection, user_id, audience, expires_at, self._clock.now())
+                change = await store.write(connection, user_id, audience, expires_at, self._clock.now())
         except IntegrityError as error:
             raise NotFound("this account does not exist any more") from error
-        await tell(self._policy, user_id)
-        return Sharing(audience, expires_at_ms, version)
+        await tell(self._policy, change)
+        return Sharing(audience, expires_at_ms, change.version)
 
     async def policy_of(self, user_id: UUID) -> SharingPolicy:
         """All that decides who sees the rider, in one query: nobody, without such a user or with an unreadable zone."""
@@ -78,12 +78,12 @@ class SharingService:
         return SharingPolicy(sharing.audience, sharing.expires_at_ms, zones, sharing.version)
 
 
-async def tell(policy: PolicyPort, user_id: UUID) -> None:
+async def tell(policy: PolicyPort, change: PolicyChange) -> None:
     """Tell the nodes that a policy changed; a hint that is lost costs a moment, because they look for themselves."""
     try:
-        await policy.policy_changed(user_id)
+        await policy.policy_changed(change)
     except Unavailable:
-        _log.warning("policy_hint_lost", user_id=str(user_id))
+        _log.warning("policy_hint_lost", user_id=str(change.user_id))
 
 
 def _sharing(chosen: store.Chosen | None) -> Sharing:

@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from domain.db.tables import privacy_zones, sharing, users
-from domain.sharing.rules import DEFAULT_AUDIENCE, Audience
+from domain.sharing.rules import DEFAULT_AUDIENCE, Audience, PolicyChange
 
 
 class Chosen(NamedTuple):
@@ -29,22 +29,23 @@ async def read(connection: AsyncConnection, user_id: UUID) -> Chosen | None:
 
 async def write(
     connection: AsyncConnection, user_id: UUID, audience: Audience, expires_at: datetime | None, now: datetime
-) -> int:
+) -> PolicyChange:
     """Keep the choice; the new version is returned."""
     return await _upsert(connection, user_id, now, {"audience": audience.value, "expires_at": expires_at})
 
 
-async def raise_version(connection: AsyncConnection, user_id: UUID, now: datetime) -> int:
+async def raise_version(connection: AsyncConnection, user_id: UUID, now: datetime) -> PolicyChange:
     """Say that the rider's policy changed beside the audience; holds the rider's row until the transaction ends."""
     return await _upsert(connection, user_id, now, {})
 
 
-async def _upsert(connection: AsyncConnection, user_id: UUID, now: datetime, chosen: dict[str, Any]) -> int:
+async def _upsert(connection: AsyncConnection, user_id: UUID, now: datetime, chosen: dict[str, Any]) -> PolicyChange:
     new = {"user_id": user_id, "audience": DEFAULT_AUDIENCE.value, "version": 1, "updated_at": now} | chosen
     changed = {"version": sharing.c.version + 1, "updated_at": now} | chosen
     statement = insert(sharing).values(new).on_conflict_do_update(index_elements=["user_id"], set_=changed)
-    version: int = (await connection.execute(statement.returning(sharing.c.version))).scalar_one()
-    return version
+    rider = select(users.c.rider).where(users.c.id == user_id).scalar_subquery()
+    row = (await connection.execute(statement.returning(sharing.c.version, rider.label("rider")))).one()
+    return PolicyChange(user_id, row.rider, row.version)
 
 
 async def read_policy(connection: AsyncConnection, user_id: UUID) -> tuple[Chosen | None, list[bytes]] | None:

@@ -93,13 +93,13 @@ class ZoneService:
         zone = PrivacyZone(uuid7(self._clock.epoch_ms()), place, now)
         try:
             async with unavailable_when_down(), self._engine.begin() as connection:
-                await raise_version(connection, user_id, now)  # first: its lock makes the count below exact
+                change = await raise_version(connection, user_id, now)  # first: its lock makes the count below exact
                 if await store.count(connection, user_id) >= MOST_ZONES:
                     raise Conflict(f"there are {MOST_ZONES} zones already; remove one first")
                 await store.add(connection, zone.id, user_id, sealed, now)
         except IntegrityError as error:
             raise NotFound("this account does not exist any more") from error
-        await tell(self._policy, user_id)
+        await tell(self._policy, change)
         return zone
 
     async def remove(self, user_id: UUID, zone_id: UUID) -> None:
@@ -107,5 +107,5 @@ class ZoneService:
         async with unavailable_when_down(), self._engine.begin() as connection:
             if not await store.remove(connection, zone_id, user_id):
                 raise NotFound("there is no such zone")
-            await raise_version(connection, user_id, self._clock.now())
-        await tell(self._policy, user_id)
+            change = await raise_version(connection, user_id, self._clock.now())
+        await tell(self._policy, change)

@@ -39,9 +39,10 @@ class SessionRevoked(msgspec.Struct, frozen=True, tag="session_revoked"):
 
 
 class PolicyChanged(msgspec.Struct, frozen=True, tag="policy_changed"):
-    """The rider's sharing or zones have changed."""
+    """The rider's sharing or zones have changed; the policy has this version now."""
 
     user_id: UUID
+    version: int
 
 
 Event = SessionRevoked | PolicyChanged
@@ -50,7 +51,7 @@ _decode = msgspec.json.Decoder(Event).decode
 
 
 class ControlLog:
-    """Announces and hears control events; implements the domain's RevocationPort and PolicyPort."""
+    """Announces and hears control events; implements the domain's RevocationPort."""
 
     def __init__(self, clock: Clock, options: BusOptions, *, remember_seconds: float) -> None:
         """`remember_seconds`: longer than an access token lives after its session was revoked."""
@@ -64,9 +65,11 @@ class ControlLog:
         self._last: bytes | None = None
         self._heard_at = -math.inf
         self._on_session_revoked: Callable[[UUID, int], None] = lambda session_id, expires_at_ms: None
-        self._on_policy_changed: Callable[[UUID], None] = lambda user_id: None
+        self._on_policy_changed: Callable[[UUID, int], None] = lambda user_id, version: None
 
-    def attach(self, *, session_revoked: Callable[[UUID, int], None], policy_changed: Callable[[UUID], None]) -> None:
+    def attach(
+        self, *, session_revoked: Callable[[UUID, int], None], policy_changed: Callable[[UUID, int], None]
+    ) -> None:
         """Call these for each event, also for one's own; they may be called more than once for the same event."""
         self._on_session_revoked = session_revoked
         self._on_policy_changed = policy_changed
@@ -78,9 +81,9 @@ class ControlLog:
         """
         await self._announce(SessionRevoked(session_id, expires_at_ms))
 
-    async def policy_changed(self, user_id: UUID) -> None:
+    async def policy_changed(self, user_id: UUID, version: int) -> None:
         """Tell every node that the rider's sharing or zones have changed. Never raises, as `session_revoked`."""
-        await self._announce(PolicyChanged(user_id))
+        await self._announce(PolicyChanged(user_id, version))
 
     @property
     def fresh(self) -> bool:
@@ -183,7 +186,7 @@ class ControlLog:
         if isinstance(event, SessionRevoked):
             self._on_session_revoked(event.session_id, event.expires_at_ms)
         else:
-            self._on_policy_changed(event.user_id)
+            self._on_policy_changed(event.user_id, event.version)
 
 
 def _order(entry_id: bytes) -> tuple[int, int]:

@@ -59,6 +59,8 @@ class Where:
     rider: int
     generation: int
     channels: frozenset[str]
+    policy: int = 0
+    """The version of the policy that puts it there."""
 
 
 class RedisBus:
@@ -135,6 +137,7 @@ class RedisBus:
                     " ".join(sorted(where.channels)),
                     WHERE_SECONDS,
                     self._node_id,
+                    where.policy,
                 )
                 for where in places
             ]

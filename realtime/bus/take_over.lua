@@ -1,16 +1,19 @@
 -- Make a rider's dot the caller's: raise its generation and say where it was.
 --
--- KEYS[1]  hash of the rider: generation, channels, mover, node, connected, spoken  where:{rider:<n>}
+-- KEYS[1]  hash of the rider: generation, channels, policy, mover, node, connected, spoken  where:{rider:<n>}
 -- ARGV[1]  seconds to keep it
 -- ARGV[2]  what moves the dot from now on (a track's id); empty when it is only taken off the map
 -- ARGV[3]  when to refuse: 'never', 'stale' (see below), 'later' (stale, or something moves it under a later generation
---          than ARGV[4], given to another node) or 'other' (what moves it is not ARGV[4])
+--          than ARGV[4], given to another node), 'other' (what moves it is not ARGV[4]) or 'known' (where it is agrees
+--          with the policy of version ARGV[9] or a newer one)
 -- ARGV[4]  see ARGV[3]
 -- ARGV[5]  the caller's node. A paused Redis carries out, when it wakes up, what the caller has given up: a later
 --          generation that was given to the caller itself is no other node's.
 -- ARGV[6]  when the phone connected to that node, in Redis' milliseconds; a time yet to come counts as now
 -- ARGV[7]  when it spoke up for what is to move the dot
 -- ARGV[8]  how far apart two of these times have to be before they say which came first, in milliseconds
+-- ARGV[9]  the newest version of the rider's policy that the caller has heard of: written down while the dot is on no
+--          channel, when no older policy can have put it there; `settle` says it of a dot that is shown
 -- Answers  {generation, channels it was left on, separated by spaces; 1 if taken, 0 if refused}
 --
 -- Stale: the order in which commands arrive is not the order in which they were meant. The same mover goes with the
@@ -30,6 +33,8 @@ local function kept(field)
   return at <= now and at or 0 -- Redis' clock was set back: that time says nothing
 end
 
+local policy = tonumber(redis.call('HGET', KEYS[1], 'policy') or '-1')
+
 local function is_stale()
   if mover == ARGV[2] then
     return connected < kept('connected') - tonumber(ARGV[8])
@@ -46,6 +51,7 @@ local refused = {
   stale = is_stale,
   later = function() return is_later() or (mover ~= '' and mover == ARGV[2] and is_stale()) end,
   other = function() return mover ~= ARGV[4] end,
+  known = function() return policy >= tonumber(ARGV[9]) end,
 }
 if refused[ARGV[3]]() then
   return {previous, '', 0}
@@ -55,5 +61,8 @@ redis.call(
   'HSET', KEYS[1], 'generation', string.format('%.0f', generation), 'mover', ARGV[2], 'node', ARGV[5],
   'connected', string.format('%.0f', connected), 'spoken', string.format('%.0f', math.max(spoken, kept('spoken')))
 )
+if channels == '' and policy < tonumber(ARGV[9]) then
+  redis.call('HSET', KEYS[1], 'policy', ARGV[9])
+end
 redis.call('EXPIRE', KEYS[1], ARGV[1])
 return {generation, channels, 1}

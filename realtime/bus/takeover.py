@@ -57,12 +57,12 @@ class Takeover:
         """
         return await self._call(rider, mover, "stale", "", meant)
 
-    async def retake(self, rider: int, generation: int, mover: str, meant: Meant) -> Taken | None:
+    async def retake(self, rider: int, generation: int, mover: str, meant: Meant, *, policy: int = 0) -> Taken | None:
         """As `take`, but None when something moves the dot under a later generation, given to another node.
 
-        Without a `mover` the dot is only taken off the map.
+        Without a `mover` the dot is only taken off the map. `policy`: the newest version that this node has heard of.
         """
-        return await self._call(rider, mover, "later", generation, meant)
+        return await self._call(rider, mover, "later", generation, meant, policy)
 
     async def take_off(self, rider: int, mover: str | None = None, spoken_ms: int = 0) -> Taken | None:
         """Take the dot off the map, wherever it is; with a `mover` only if that moves it, else None.
@@ -71,7 +71,16 @@ class Takeover:
         """
         return await self._call(rider, "", "other" if mover else "never", mover or "", Meant(0, spoken_ms))
 
-    async def _call(self, rider: int, mover: str, refuse: str, unless: str | int, meant: Meant) -> Taken | None:
+    async def take_off_unless_known(self, rider: int, policy: int) -> Taken | None:
+        """Take the dot off the map, unless a policy of this version or a newer one put it where it is: then None.
+
+        Raises Unavailable.
+        """
+        return await self._call(rider, "", "known", "", Meant(0, 0), policy)
+
+    async def _call(
+        self, rider: int, mover: str, refuse: str, unless: str | int, meant: Meant, policy: int = 0
+    ) -> Taken | None:
         generation, channels, taken = await self._link.call(
             *self._script.call(
                 [where_key(rider)],
@@ -83,6 +92,7 @@ class Takeover:
                 meant.connected_ms,
                 meant.spoken_ms,
                 ORDER_MS,
+                policy,
             )
         )
         return Taken(generation, frozenset(channels.decode().split())) if taken else None

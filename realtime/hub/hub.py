@@ -103,14 +103,16 @@ class Hub:
 
     # What riders do
 
-    def put(self, channel: str, record: LiveRecord, *, left: Iterable[str] = ()) -> None:
+    def put(self, channel: str, record: LiveRecord, *, left: Iterable[str] = (), policy: int = 0) -> None:
         """A local rider's newest position: O(1), shown at the next tick and published with it.
 
         A rider is in one region at a time: put on another region, the dot leaves the previous one by itself. `left`
         names channels that another node (or an earlier audience) had put the rider on, as `Takeover.take` answers;
         the dot is taken off them in the same tick. Versions begin at 1; versions and generations are below 2^53.
+        `policy` is the version of what allows the channel: kept beside it for those who know of a newer one.
         """
-        place = self._place_of(record.rider, record.generation)
+        place = self._place_of(record.rider, record.generation, policy)
+        place.released = False
         if channel not in place.channels:
             if is_region(channel):
                 place.channels = {other for other in place.channels if not is_region(other)}
@@ -121,17 +123,39 @@ class Hub:
             if other not in place.channels:
                 self._leave(other, record)
 
-    def remove(self, channel: str, tombstone: Tombstone) -> None:
+    def remove(self, channel: str, tombstone: Tombstone, *, policy: int = 0) -> None:
         """A local rider has left this channel (audience, zone, end of the track)."""
-        place = self._place_of(tombstone.rider, tombstone.generation)
+        place = self._place_of(tombstone.rider, tombstone.generation, policy)
         if channel in place.channels:
             place.channels.discard(channel)
             self._publisher.unsettle(tombstone.rider)
         self._apply(channel, tombstone, own=True)
 
     def release(self, rider: int) -> None:
-        """The rider's socket is gone: the dot stays where it is until its age ends it, or another node takes it."""
-        self._places.pop(rider, None)
+        """The rider's socket is gone: the dot stays where it is until its age ends it, or another node takes it.
+
+        Where it is has to be told first: otherwise nobody could take it off the map.
+        """
+        place = self._places.get(rider)
+        if place is not None:
+            place.released = True
+            if self._publisher.is_told(rider):
+                del self._places[rider]
+
+    async def hide(self, rider: int) -> None:
+        """Take a rider off everything that this node knows, whoever put it there: for when Redis cannot be asked.
+
+        Other nodes are told when they can be; where a newer position is known, that stays.
+        """
+        while not self._between_ticks.is_set():
+            await self._between_ticks.wait()
+        for name, known in self._state.positions_of(rider).items():
+            gone = Tombstone(rider, known.generation, known.version + 1, self._clock.epoch_ms())
+            self._state.apply(name, gone, own=True)
+
+    def known_on(self, rider: int) -> frozenset[str]:
+        """The channels on which this node knows a position of the rider, whoever put it there."""
+        return frozenset(self._state.positions_of(rider))
 
     def channels_of(self, rider: int) -> frozenset[str]:
         """The channels that this node has put the rider on."""
@@ -148,13 +172,14 @@ class Hub:
             return False
         return channel.receivers > 0 or any(True for _ in channel.topics_of(channel.items.get(rider)))
 
-    def _place_of(self, rider: int, generation: int) -> Place:
+    def _place_of(self, rider: int, generation: int, policy: int) -> Place:
         place = self._places.get(rider)
         if place is None:
             place = self._places[rider] = Place(generation)
             self._publisher.unsettle(rider)
-        elif place.generation < generation:
-            place.generation = generation
+        if place.generation < generation or place.policy != policy:
+            place.generation = max(place.generation, generation)
+            place.policy = policy
             self._publisher.unsettle(rider)
         return place
 
@@ -236,7 +261,7 @@ class Hub:
             channel = self._state.channels.get(name)
             if channel is not None and rider in channel.own:
                 self._state.forget(channel, rider)
-        self.release(rider)
+        self._places.pop(rider, None)
         self._superseded_above(rider, generation)
 
     # What listeners do
@@ -315,7 +340,7 @@ class Hub:
         if place is not None:
             place.channels.discard(channel)
             if not place.channels:
-                self.release(rider)
+                del self._places[rider]
 
     def _oldest_ms(self) -> int:
         return self._clock.epoch_ms() - round(self._options.age_limit_seconds * 1000)

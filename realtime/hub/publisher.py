@@ -23,11 +23,15 @@ _log = structlog.get_logger(__name__)
 class Place:
     """Which channels this node has put a rider on, under which generation."""
 
-    __slots__ = ("channels", "generation")
+    __slots__ = ("channels", "generation", "policy", "released")
 
     def __init__(self, generation: int) -> None:
         self.generation = generation
         self.channels: set[str] = set()
+        self.policy = 0
+        """The version of the policy that says which channels these are."""
+        self.released = False
+        """Nobody moves the rider here any more: the place is kept until it has been told."""
 
 
 class Publisher:
@@ -52,6 +56,7 @@ class Publisher:
         self._pending: dict[str, dict[int, Item]] = {}
         self._in_flight: dict[str, dict[int, Item]] = {}
         self._unsettled: set[int] = set()
+        self._settling: set[int] = set()
         self._wake = asyncio.Event()
         self._failing = False
 
@@ -62,6 +67,10 @@ class Publisher:
     def unsettle(self, rider: int) -> None:
         """Ask whether the rider is still ours, and say where it is, before anything of it is published."""
         self._unsettled.add(rider)
+
+    def is_told(self, rider: int) -> bool:
+        """Whether Redis has been told where the rider is."""
+        return rider not in self._unsettled and rider not in self._settling
 
     @property
     def waiting(self) -> int:
@@ -115,15 +124,22 @@ class Publisher:
             self._put_back(pending)
 
     async def _settle(self, pending: dict[str, dict[int, Item]]) -> None:
-        riders, self._unsettled = self._unsettled, set()
-        asked = {rider: place.generation for rider in riders if (place := self._places.get(rider)) is not None}
+        """Say where the riders are, before anything of them is published: else nobody could take it back."""
+        riders, self._unsettled, self._settling = self._unsettled, set(), self._unsettled
+        places = {rider: place for rider in riders if (place := self._places.get(rider)) is not None}
+        asked = {rider: place.generation for rider, place in places.items()}
         try:
             superseded = await self._bus.settle(
-                [Where(rider, asked[rider], frozenset(self._places[rider].channels)) for rider in asked]
+                [
+                    Where(rider, place.generation, frozenset(place.channels), place.policy)
+                    for rider, place in places.items()
+                ]
             )
         except BaseException:
             self._unsettled |= riders
             raise
+        finally:
+            self._settling = set()
         for rider in superseded:
             place = self._places.get(rider)
             if place is not None and place.generation > asked[rider]:
@@ -131,6 +147,9 @@ class Publisher:
             for items in (*pending.values(), *self._pending.values()):
                 items.pop(rider, None)
             self._on_superseded(rider, asked[rider])
+        for rider, place in places.items():
+            if place.released and rider not in self._unsettled and self._places.get(rider) is place:
+                del self._places[rider]
 
     async def _publish(self, batch: dict[str, dict[int, Item]]) -> None:
         delivered = await self._bus.publish(

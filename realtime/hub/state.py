@@ -103,6 +103,11 @@ class LiveState:
             channel = self.channels[name] = Channel(name)
         return channel
 
+    def positions_of(self, rider: int) -> dict[str, LiveRecord]:
+        """The rider's positions by channel, those in regions that the rider has left included."""
+        found = ((name, channel.items.get(rider)) for name, channel in self.channels.items())
+        return {name: item for name, item in found if isinstance(item, LiveRecord)}
+
     def apply(self, name: str, item: Item, *, own: bool) -> bool:
         """Merge an item into a channel, as this node's own or as another's; whether it was news."""
         channel = self.channel(name)

@@ -15,6 +15,7 @@ from domain.kit.ids import uuid7
 from tests.support import eventually
 
 PASSWORD = "winding-roads-2026"
+CONNECT_SECONDS = 6
 
 
 @dataclass
@@ -128,7 +129,10 @@ class Phone:
     async def connect(self, url: str | None = None, transports: list[str] | None = None) -> None:
         """Connect and wait for `session:ready`."""
         auth = {"token": self.account.access_token, "device_id": self.account.device_id, "protocol": 1, "app": "tests"}
-        await self.client.connect(url or self.account.url, auth=auth, transports=transports or ["websocket"])
+        # A server whose stores are all silent takes a moment to say who may come in.
+        await self.client.connect(
+            url or self.account.url, auth=auth, transports=transports or ["websocket"], wait_timeout=CONNECT_SECONDS
+        )
         await eventually(lambda: self.ready)
 
     async def ask(self, event: str, payload: Any, timeout: float = 15) -> Any:

@@ -105,7 +105,8 @@ async def test_without_postgres_riders_are_seen_and_recorded(ground: Ground, fau
             await says(ground.one, 200, database="unhealthy", redis="healthy", bus="healthy", stream="healthy")
             # Policies from their sealed copies: shown on any node; without a copy, to nobody.
             await rider.connect(ground.two.url)
-            await seen_moving(far, rider)
+            # A node that does not know the track asks a silent Postgres for it, and then for the policy.
+            await seen_moving(far, rider, timeout=2 * ANSWER_SECONDS)
             await seen_moving(near, rider)
             track = await quiet.begin_track()
             assert await quiet.move(track, 0, 46.51, 8.31) == {}
@@ -120,7 +121,7 @@ async def test_without_postgres_riders_are_seen_and_recorded(ground: Ground, fau
 
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_without_redis_riders_are_seen_on_their_node_and_keep_their_fixes(ground: Ground, fault: str) -> None:
-    hider, homely, late = [await register(ground.one.url) for _ in range(3)]
+    hider, homely, late, gone = [await register(ground.one.url) for _ in range(4)]
     async with (
         watching(ground.one) as near,
         watching(ground.two) as far,
@@ -130,7 +131,9 @@ async def test_without_redis_riders_are_seen_on_their_node_and_keep_their_fixes(
     ):
         for device, place in ((hiding, (46.51, 8.31)), (at_home, HOME)):
             assert await device.move(await device.start_track(), 0, *place) == {}
-        for one in (hider, homely):
+        async with phone(gone) as leaving:
+            assert await leaving.move(await leaving.start_track(), 0, 46.512, 8.312) == {}
+        for one in (hider, homely, gone):
             await eventually(lambda one=one: near.sees(one.rider) and far.sees(one.rider))
         await seen_moving(far, rider)
         async with outage(fault, ground.redis):
@@ -145,6 +148,9 @@ async def test_without_redis_riders_are_seen_on_their_node_and_keep_their_fixes(
             assert answer.json()["audience"] == "nobody"
             await draw_zone(homely, *HOME)
             await eventually(lambda: near.sees(homely.rider) is None)
+            # Nobody answers for a phone that has gone: each node takes its dot off by itself.
+            assert (await rest(gone, "PUT", "/v1/users/sharing", {"audience": "nobody"})).status_code == 200
+            await eventually(lambda: near.sees(gone.rider) is None and far.sees(gone.rider) is None)
             await says(ground.one, 200, database="healthy", redis="unhealthy", bus="degraded")
             await assert_refused_in_time(hiding)
             await rider.connect(ground.one.url)
@@ -152,9 +158,12 @@ async def test_without_redis_riders_are_seen_on_their_node_and_keep_their_fixes(
         back = rider.newest
         await ground.heal()  # from then on both nodes know that Redis is back
         await eventually(lambda: seen(far, rider) >= back, timeout=BACK_SECONDS)
-        for one in (hider, homely):
+        for one in (hider, homely, gone):
             await eventually(lambda one=one: far.sees(one.rider) is None, timeout=BACK_SECONDS)
             assert near.sees(one.rider) is None
+        async with watching(ground.one, late) as here, watching(ground.two, late) as there:
+            assert not here.was_shown(gone.rider)
+            assert not there.was_shown(gone.rider)
         await eventually(lambda: rider.acked_after(back) > 3)
         await rider.finish()
     await assert_kept_once(ground.postgres.url, rider)

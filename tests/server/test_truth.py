@@ -7,12 +7,14 @@ import pytest
 
 from domain.kit.errors import Unavailable
 from domain.location.service import RiderDirectory
+from domain.sharing.rules import Audience, PolicyChange
 from realtime.gateway.revocations import HeardRevocations
 from server.truth import ALLOWANCE, Truth
 from tests.support.accounts import World, world
 
 TOKEN_SECONDS = 4 * 3600
 STATEMENT_SECONDS = 60
+POSITION_SECONDS = 300
 OVERLAP_SECONDS = STATEMENT_SECONDS + ALLOWANCE.total_seconds()
 
 
@@ -26,10 +28,12 @@ class Node:
             shared.clock,
             token_seconds=TOKEN_SECONDS,
             statement_seconds=STATEMENT_SECONDS,
+            position_seconds=POSITION_SECONDS,
         )
         self.revoked: list[UUID] = []
+        self.changed: list[PolicyChange] = []
         self.truth.attach(
-            session_revoked=lambda session, _: self.revoked.append(session), policy_changed=lambda user, version: None
+            session_revoked=lambda session, _: self.revoked.append(session), policy_changed=self.changed.append
         )
 
 
@@ -61,6 +65,19 @@ async def test_a_commit_that_took_as_long_as_it_may_is_seen(shared: World) -> No
     await node.truth.look()
     await node.truth.look()
     assert node.revoked == [rider.session_id]
+
+
+async def test_a_node_that_starts_hears_of_policies_that_changed_while_positions_of_before_may_be_shown(
+    shared: World,
+) -> None:
+    rider = (await shared.rider()).user
+    for audience, seconds in ((Audience.PUBLIC, POSITION_SECONDS), (Audience.NOBODY, OVERLAP_SECONDS)):
+        await shared.sharing.set(rider.id, audience, None)
+        await shared.clock.turn(seconds)
+    node = Node(shared)
+    for _ in range(2):
+        await node.truth.look()
+        assert node.changed == [PolicyChange(rider.id, rider.rider, 2)]
 
 
 async def test_until_it_has_looked_postgres_is_asked_and_without_postgres_nobody_is_let_in(shared: World) -> None:

@@ -15,6 +15,7 @@ from domain.accounts.tokens import TokenIssuer, TokenKeys, TokenVerifier
 from domain.db.engine import create_engine
 from domain.kit.clock import ManualClock
 from domain.kit.sealed import Sealer
+from domain.sharing.rules import PolicyChange
 from domain.sharing.service import SharingService
 from domain.zones.service import ZoneService
 
@@ -40,13 +41,13 @@ class Told:
     """Both ports, writing down what they are told."""
 
     revoked: list[tuple[UUID, int]] = field(default_factory=list)
-    changed: list[UUID] = field(default_factory=list)
+    changed: list[PolicyChange] = field(default_factory=list)
 
     async def session_revoked(self, session_id: UUID, expires_at_ms: int) -> None:
         self.revoked.append((session_id, expires_at_ms))
 
-    async def policy_changed(self, user_id: UUID) -> None:
-        self.changed.append(user_id)
+    async def policy_changed(self, change: PolicyChange) -> None:
+        self.changed.append(change)
 
 
 @dataclass

@@ -35,6 +35,8 @@ class Dot:
         self.rider = rider
         self.user_id = user_id
         self.policy: SharingPolicy | None = None
+        self.heard_version = 0
+        """The newest version of the policy that was heard of: no older one counts any more."""
         self.generation = 0
         self.version = 0
         self.provisional = False
@@ -56,6 +58,20 @@ class Dot:
         self.asked_at = -math.inf
         """When this node last asked to have the dot back, by the monotonic clock."""
         self.sockets = 0
+
+    def hear(self, version: int) -> bool:
+        """A policy of this version exists; whether that is news: the dot then goes by none until it is looked up."""
+        if version <= self.heard_version:
+            return False
+        self.heard_version, self.policy = version, None
+        return True
+
+    def learn(self, policy: SharingPolicy | None) -> None:
+        """Go by this policy, or by none; one that is older than what was heard of changes nothing."""
+        if policy is None:
+            self.policy = None
+        elif policy.version >= self.heard_version:
+            self.policy, self.heard_version = policy, policy.version
 
 
 class Dots:
@@ -160,7 +176,8 @@ class Dots:
             record = _record(dot, dot.fix, dot.place.cell)
             for channel in allowed:
                 # From region to region in one step, for those who see both.
-                self._hub.put(channel, record, left=moved if channel == public else ())
+                gone = moved if channel == public else ()
+                self._hub.put(channel, record, left=gone, policy=dot.heard_version)
         dot.channels, dot.left = allowed, frozenset()
 
     async def end(self, dot: Dot) -> None:
@@ -171,17 +188,22 @@ class Dots:
         await self._ask_for(dot)
         self.refresh(dot)
 
-    async def withdraw(self, rider: int, mover: UUID | None = None) -> None:
-        """Take a rider off the map wherever it is shown, also by a node that is gone. Raises Unavailable.
+    async def withdraw(self, rider: int, mover: UUID) -> None:
+        """Take a rider off the map wherever this track shows it, also on a node that is gone. Raises Unavailable."""
+        self._clear(rider, await self._takeover.take_off(rider, str(mover), self.now_ms()))
 
-        With a `mover`, only when that track moves the dot.
+    async def withdraw_older(self, rider: int, version: int) -> None:
+        """Take a rider off the map, wherever a policy older than this version shows it. Raises Unavailable.
+
+        The nodes that the rider's phones are connected to do so themselves, without a moment in which nobody sees it.
         """
-        taken = await self._takeover.take_off(rider, _name(mover), self.now_ms() if mover else 0)
-        if taken is None:
-            return
-        removal = Tombstone(rider, taken.generation, 1, self._clock.epoch_ms())
-        for channel in taken.left:
-            self._hub.remove(channel, removal)
+        if not self.rides_here(rider):
+            self._clear(rider, await self._takeover.take_off_unless_known(rider, version), version)
+
+    async def hide(self, rider: int) -> None:
+        """Show the rider to nobody here, as Redis cannot be asked; a phone that rides here goes by its own policy."""
+        if not self.rides_here(rider):
+            await self._hub.hide(rider)
 
     def supersede(self, rider: int, generation: int) -> None:
         """Another node shows the rider now, unless this one has taken it back meanwhile."""
@@ -216,12 +238,20 @@ class Dots:
             return Taken(max(dot.generation + 1, self.now_ms()), frozenset()), True
 
     async def _look_up_policy(self, dot: Dot) -> None:
-        dot.policy = await self._policies.find(dot.user_id)
+        """Know the policy, and not one that was replaced while the stores were asked."""
+        while True:
+            heard = dot.heard_version
+            policy = await self._policies.find(dot.user_id)
+            if heard == dot.heard_version:
+                break
+        dot.learn(policy)
 
     async def _ask_for(self, dot: Dot) -> None:
         """Raise the generation, unless the dot is another node's by now."""
         try:
-            taken = await self._takeover.retake(dot.rider, dot.generation, _name(dot.mover), dot.meant)
+            taken = await self._takeover.retake(
+                dot.rider, dot.generation, _name(dot.mover), dot.meant, policy=dot.heard_version
+            )
         except Unavailable:
             dot.provisional = not dot.superseded
         else:
@@ -253,7 +283,15 @@ class Dots:
         dot.version += 1
         removal = Tombstone(dot.rider, dot.generation, dot.version, now_ms)
         for channel in channels:
-            self._hub.remove(channel, removal)
+            self._hub.remove(channel, removal, policy=dot.heard_version)
+
+    def _clear(self, rider: int, taken: Taken | None, policy: int = 0) -> None:
+        """Leave the channels on which the dot was shown, those among them that Redis has not been told of."""
+        if taken is None:
+            return
+        removal = Tombstone(rider, taken.generation, 1, self._clock.epoch_ms())
+        for channel in taken.left | self._hub.known_on(rider):
+            self._hub.remove(channel, removal, policy=policy)
 
 
 def _keep_still(dot: Dot) -> None:

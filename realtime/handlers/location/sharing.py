@@ -1,19 +1,19 @@
 """Sharing: choose who sees a rider, and see to it that every node goes by the choice at once."""
 
-import contextlib
+import asyncio
+from typing import Protocol
 from uuid import UUID
 
 from domain.kit.clock import Clock
-from domain.kit.errors import Unavailable
 from domain.kit.tasks import TaskOwner
 from domain.location.policies import Policies
-from domain.location.service import RiderDirectory
-from domain.sharing.ports import PolicyPort
+from domain.sharing.rules import PolicyChange
 from domain.sharing.service import SharingService
 from realtime.gateway.client import Client
 from realtime.gateway.contracts import handles
 from realtime.gateway.events.location import SHARING_SET, SharingIs, SharingSet
 from realtime.handlers.location.dots import Dots
+from realtime.handlers.location.withdrawals import Withdrawals
 
 REVIEW_SECONDS = 1.0
 """How often expired audiences and unknown policies are looked at."""
@@ -32,51 +32,68 @@ class SharingHandlers:
         return SharingIs(chosen.audience, chosen.expires_at_ms)
 
 
+class Announcer(Protocol):
+    """Tells every node of changed policies."""
+
+    async def policy_changed(self, user_id: UUID, version: int) -> None:
+        """Tell them, or keep it until they can be told; never raises."""
+        ...
+
+
 class PolicyKeeper:
     """Implements the domain's PolicyPort: takes a dot off the map at once, then tells the nodes to look again."""
 
-    def __init__(self, announce: PolicyPort, directory: RiderDirectory) -> None:
+    def __init__(self, announce: Announcer) -> None:
         self._announce = announce
-        self._directory = directory
         self._policies: Policies
-        self._dots: Dots
+        self._withdrawals: Withdrawals
 
-    def attach(self, policies: Policies, dots: Dots) -> None:
+    def attach(self, policies: Policies, withdrawals: Withdrawals) -> None:
         """Join the circle: policies are read by the service that tells of their changes."""
         self._policies = policies
-        self._dots = dots
+        self._withdrawals = withdrawals
 
-    async def policy_changed(self, user_id: UUID) -> None:
-        """The rider's dot is withdrawn wherever it is, and comes back under the new policy with the next fix."""
-        await self._policies.find(user_id)  # keeps the new policy for times without Postgres
-        rider = await self._directory.rider_of(user_id)
-        if rider is not None and not self._dots.rides_here(rider):
-            # Before the announcement: a node that rides with this phone takes the dot back when it hears of it.
-            with contextlib.suppress(Unavailable):
-                await self._dots.withdraw(rider)
-        await self._announce.policy_changed(user_id)
+    async def policy_changed(self, change: PolicyChange) -> None:
+        """The rider's dot is withdrawn wherever it is, and comes back under the new policy with the next fix.
+
+        Whatever cannot be done now is done later. The stores are asked side by side: they may all be silent.
+        """
+        self._withdrawals.add(change)
+        await asyncio.gather(
+            self._policies.find(change.user_id),  # keeps the new policy for times without Postgres
+            self._withdraw_and_announce(change),
+        )
+
+    async def _withdraw_and_announce(self, change: PolicyChange) -> None:
+        """In this order: a node that rides with the phone takes the dot back when it hears of the change."""
+        await self._withdrawals.at_once(change)
+        await self._announce.policy_changed(change.user_id, change.version)
 
 
 class PolicyFollower:
     """Hears of changed policies and brings this node's dots in line."""
 
-    def __init__(self, dots: Dots, tasks: TaskOwner, clock: Clock) -> None:
+    def __init__(self, dots: Dots, withdrawals: Withdrawals, tasks: TaskOwner, clock: Clock) -> None:
         self._dots = dots
+        self._withdrawals = withdrawals
         self._tasks = tasks
         self._clock = clock
 
-    def policy_changed(self, user_id: UUID, version: int | None = None) -> None:
-        """Hide the rider's dot here at once, then show it under the policy as it is now.
+    def policy_changed(self, user_id: UUID, version: int) -> None:
+        """Hide the rider's dot here at once, then show it under the policy as it is now; a hint, heard soon.
 
-        `version` is that of the change, where it is known: a policy that is as new already stays.
+        A policy that is as new as the change stays.
         """
         for dot in self._dots.of_user(user_id):
-            if version is not None and dot.policy is not None and dot.policy.version >= version:
-                continue
-            dot.policy = None
-            self._dots.refresh(dot)
-            if dot.sockets > 0:
-                self._tasks.start(self._dots.retake(dot), name="retake")
+            if dot.hear(version):
+                self._dots.refresh(dot)
+                if dot.sockets > 0:
+                    self._tasks.start(self._dots.retake(dot), name="retake")
+
+    def policy_found(self, change: PolicyChange) -> None:
+        """As `policy_changed`, but read in Postgres by every node: whoever told of it may not have lived to do more."""
+        self.policy_changed(change.user_id, change.version)
+        self._withdrawals.add(change)
 
     async def review(self) -> None:
         """Look again where a policy is not known, a generation not confirmed, or the audience has just expired."""

@@ -13,7 +13,7 @@ from sqlalchemy import delete, select, text, update
 from domain.db.tables import privacy_zones, users
 from domain.kit.errors import Conflict, Invalid, NotFound, Unavailable, Unsupported
 from domain.kit.sealed import Sealer
-from domain.sharing.rules import Audience, SharingPolicy, effective
+from domain.sharing.rules import Audience, PolicyChange, SharingPolicy, effective
 from domain.sharing.service import Sharing, SharingService
 from domain.zones.rules import MOST_ZONES, Place, hide
 from geo.geodesics import distance
@@ -31,13 +31,14 @@ async def test_a_rider_who_never_chose_shares_with_followers(accounts: World) ->
 
 
 async def test_what_was_chosen_holds_and_the_nodes_are_told(accounts: World) -> None:
-    rider, until = (await accounts.rider()).user.id, accounts.clock.epoch_ms() + 3_600_123
+    user = (await accounts.rider()).user
+    rider, until = user.id, accounts.clock.epoch_ms() + 3_600_123
 
     chosen = await accounts.sharing.set(rider, Audience.PUBLIC, until)
 
     assert chosen == await accounts.sharing.get(rider) == Sharing(Audience.PUBLIC, until, 1)
     assert await accounts.sharing.policy_of(rider) == SharingPolicy(Audience.PUBLIC, until, (), 1)
-    assert accounts.told.changed == [rider]
+    assert accounts.told.changed == [PolicyChange(rider, user.rider, 1)]
 
 
 async def test_every_change_has_a_higher_version(accounts: World) -> None:
@@ -49,7 +50,8 @@ async def test_every_change_has_a_higher_version(accounts: World) -> None:
     versions.append((await accounts.sharing.policy_of(rider)).version)
 
     assert versions == [1, 2, 3]
-    assert accounts.told.changed == [rider] * 3
+    assert [change.version for change in accounts.told.changed] == versions
+    assert {change.user_id for change in accounts.told.changed} == {rider}
     assert (await accounts.sharing.get(rider)).audience is Audience.PUBLIC
 
 
@@ -239,7 +241,7 @@ async def test_everything_goes_with_the_account(accounts: World) -> None:
 async def test_a_hint_that_is_lost_does_not_undo_the_choice(accounts: World) -> None:
     rider = (await accounts.rider()).user.id
 
-    async def unheard(_user_id: object) -> None:
+    async def unheard(_change: object) -> None:
         raise Unavailable("Redis is away")
 
     accounts.told.policy_changed = unheard  # type: ignore[method-assign]

@@ -16,7 +16,7 @@ async def test_a_script_that_redis_forgot_is_loaded_again(own_redis: RedisServer
     script = Script("settle")
     link = RedisLink(BusOptions(own_redis.url), name="test", scripts=[script])
     for _ in range(2):
-        assert await link.call(*script.call(["where:{rider:1}"], 5, "region:x", 60, "one")) == 1
+        assert await link.call(*script.call(["where:{rider:1}"], 5, "region:x", 60, "one", 0)) == 1
         await link.call("SCRIPT", "FLUSH")
     await link.aclose()
 
@@ -56,13 +56,16 @@ async def test_a_command_that_failed_is_not_sent_again(own_redis: RedisServer) -
     await link.aclose()
 
 
-async def test_a_cancellation_that_a_library_swallows_still_ends_the_task() -> None:
+@pytest.mark.parametrize("failure", [None, ConnectionError("closed meanwhile")])
+async def test_a_cancellation_that_a_library_swallows_still_ends_the_task(failure: Exception | None) -> None:
     waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def swallow() -> int:
         try:
             await waiting
         except asyncio.CancelledError:
+            if failure is not None:
+                raise failure from None
             return 1
         return 0
 

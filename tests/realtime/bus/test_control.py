@@ -28,11 +28,11 @@ class Ears:
         options = BusOptions(url, timeout_seconds=0.3, heartbeat_seconds=0.1, deaf_seconds=1.0, reconnect_seconds=0.02)
         self.log = ControlLog(SystemClock(), options, remember_seconds=REMEMBERED_SECONDS)
         self.revoked: list[UUID] = []
-        self.changed: list[UUID] = []
+        self.changed: list[tuple[UUID, int]] = []
         self.log.attach(session_revoked=lambda session, _: self.revoked.append(session), policy_changed=self._changed)
 
-    def _changed(self, user: UUID) -> None:
-        self.changed.append(user)
+    def _changed(self, user: UUID, version: int) -> None:
+        self.changed.append((user, version))
 
 
 @asynccontextmanager
@@ -61,12 +61,12 @@ async def test_a_revocation_reaches_the_other_node_within_100_ms(own_redis: Redi
         assert sorted(delays)[5] < 0.1
 
 
-async def test_a_changed_policy_is_told_with_its_rider(own_redis: RedisServer) -> None:
+async def test_a_changed_policy_is_told_with_its_rider_and_version(own_redis: RedisServer) -> None:
     here, there = Ears(own_redis.url), Ears(own_redis.url)
     async with listening(here, there):
         rider = uuid4()
-        await here.log.policy_changed(rider)
-        await eventually(lambda: rider in there.changed)
+        await here.log.policy_changed(rider, 7)
+        await eventually(lambda: (rider, 7) in there.changed)
         assert there.revoked == []
 
 
