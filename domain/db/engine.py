@@ -97,10 +97,13 @@ def _refuse_closed(connection: Any, _record: object, _proxy: object) -> None:
 
 
 def _give_up_silent_connection(context: ExceptionContext) -> None:
-    """A connection that did not answer in time is closed at once; a rollback on it would only wait again."""
+    """A connection that did not answer in time is closed at once: a rollback, or a farewell, would only wait again."""
     if isinstance(context.original_exception, OSError):
         context.is_disconnect = True
         context.invalidate_pool_on_disconnect = False
+        pooled = None if context.connection is None else context.connection.connection.driver_connection
+        if pooled is not None:
+            pooled.terminate()
 
 
 def _hide_values(context: ExceptionContext) -> None:

@@ -16,6 +16,8 @@ from server.stack import PostgresServer
 from tests.support import eventually
 
 AT_MOST_SECONDS = 5.0
+COMMAND_SECONDS = 2.5
+"""What an engine waits for an answer, unless it is told otherwise."""
 
 
 @pytest.fixture
@@ -70,6 +72,20 @@ async def test_idle_connections_notice_and_heal(
 
     await eventually(lambda: works(engine))
     assert await answers(engine, "SELECT 1", 30) == [None] * 30
+
+
+async def test_a_silent_connection_costs_the_one_timeout(own_postgres: PostgresServer, engine: AsyncEngine) -> None:
+    """Nobody waits for its farewell, too."""
+    await ask(engine)
+    own_postgres.pause()
+    try:
+        began = time.monotonic()
+        with pytest.raises(Unavailable):
+            await ask(engine)
+        assert time.monotonic() - began < COMMAND_SECONDS + 1
+    finally:
+        back(own_postgres)
+    await eventually(lambda: works(engine))
 
 
 @FAULTS
