@@ -5,6 +5,7 @@ A test that disturbs a server (kills, pauses, refuses) or listens to channels ta
 """
 
 import itertools
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,9 +14,22 @@ import redis
 
 from server.stack import PostgresServer, RedisServer
 from tests.support.databases import Databases
+from tests.support.memory import directory_in_memory
 from tests.support.servers import TestServers, migrated_and_stopped, new_postgres, new_redis, running
 
 _REDIS_DATABASES = 16
+_IN_MEMORY = pytest.StashKey[Path]()
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest decides where temporary files lie
+def pytest_configure(config: pytest.Config) -> None:
+    if config.option.basetemp is None and (directory := directory_in_memory()):
+        config.option.basetemp = config.stash[_IN_MEMORY] = directory
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if directory := config.stash.get(_IN_MEMORY, None):
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
