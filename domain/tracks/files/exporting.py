@@ -1,6 +1,7 @@
 """The use case of exports: a rider's own track as a file, streamed from Postgres in constant memory.
 
-Everything accepted is exported, flagged fixes too: an export is the recording, and imported again it is the same one.
+Everything accepted is exported, flagged fixes too: an export with `zones=show` is the recording, and imported again it
+is the same one.
 `Flagged.OMIT` leaves out what does not count (spikes, jitter while standing), for programs that would draw it.
 A track that cannot be read to its end raises; what was written until then has no end either, so nobody takes it for
 the whole.
