@@ -4,7 +4,7 @@
 -- ARGV[1]  seconds to keep it
 -- ARGV[2]  what moves the dot from now on (a track's id); empty when it is only taken off the map
 -- ARGV[3]  when to refuse: 'never', 'stale' (see below), 'later' (stale, or something moves it under a later generation
---          than ARGV[4], given to another node), 'other' (what moves it is not ARGV[4]) or 'known' (where it is agrees
+--          than ARGV[4], given to another node, unless for an older connection of the same phone), 'other' (what moves it is not ARGV[4]) or 'known' (where it is agrees
 --          with the policy of version ARGV[9] or a newer one)
 -- ARGV[4]  see ARGV[3]
 -- ARGV[5]  the caller's node. A paused Redis carries out, when it wakes up, what the caller has given up: a later
@@ -42,8 +42,12 @@ local function is_stale()
   return spoken < kept('spoken') - tonumber(ARGV[8])
 end
 
+local function is_newer_connection()
+  return mover == ARGV[2] and connected > kept('connected') + tonumber(ARGV[8])
+end
+
 local function is_later()
-  return mover ~= '' and previous > tonumber(ARGV[4]) and node ~= ARGV[5]
+  return mover ~= '' and previous > tonumber(ARGV[4]) and node ~= ARGV[5] and not is_newer_connection()
 end
 
 local refused = {

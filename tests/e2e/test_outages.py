@@ -214,8 +214,8 @@ async def test_without_both_riders_are_seen_on_their_node(ground: Ground, fault:
                     minutes_ago = now_ms() - 600_000 + 300_000 * seq
                     assert "error" in await came_back.move(track, seq, *place, timestamp=minutes_ago)
             await seen_moving(near, rider)
-        assert not near.was_shown(homely.rider)
-        assert not far.was_shown(homely.rider)
+            assert not near.was_shown(homely.rider)
+            assert not far.was_shown(homely.rider)
         async with phone(homely) as came_back:
             await eventually(lambda: shows_itself(came_back, track))
             for watcher in (near, far):

@@ -153,7 +153,8 @@ class Dots:
         await self._ask_for(dot)
         if not dot.superseded:
             await self._look_up_policy(dot)
-            self.refresh(dot)
+            if dot.sockets > 0:  # nobody looks after the dot of a phone that has gone meanwhile: it stays hidden
+                self.refresh(dot)
 
     def show(self, dot: Dot, fix: Fix) -> None:
         """Put the newest fix on the channels where it may be seen."""

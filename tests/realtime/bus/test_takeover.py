@@ -175,3 +175,15 @@ async def test_many_nodes_that_take_a_rider_at_once_get_different_generations(ow
     assert len({each.generation for each in taken if each}) == 50
     for takeover in takeovers:
         await takeover.aclose()
+
+
+async def test_a_takeover_that_is_carried_out_late_gives_way_to_the_phones_newer_connection(nodes: Nodes) -> None:
+    """The later one never reached the paused Redis; its node has a generation of its own, and asks again."""
+    first = await nodes.one.take(ANNA, TRACK, meant(connected=10, spoken=10))
+    assert first is not None
+    await nodes.carried_out_late(nodes.one.take(ANNA, TRACK, meant(connected=2, spoken=2)))
+    provisional = first.generation + 1
+    assert await nodes.two.retake(ANNA, provisional, TRACK, meant(connected=5, spoken=5)) is None
+    assert await nodes.two.retake(ANNA, provisional, OTHER, meant()) is None
+    assert await nodes.two.retake(ANNA, provisional, TRACK, meant()) is not None
+    assert nodes.has() == "two"
