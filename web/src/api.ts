@@ -36,10 +36,15 @@ export function posted(body: unknown): RequestInit {
   return { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
 }
 
-/** The JSON of a successful answer. Throws Refused. */
+/** The JSON of a successful answer. Throws Refused: `unavailable` when somebody else answered for the server. */
 export async function read<T>(answer: Response): Promise<T> {
   if (!answer.ok) throw await refusal(answer);
-  return (answer.status === 204 ? undefined : await answer.json()) as T;
+  if (answer.status === 204) return undefined as T;
+  try {
+    return (await answer.json()) as T;
+  } catch {
+    throw notTheServer(answer);
+  }
 }
 
 /** Requests with the token of the session, tried once more with a new one when it has ended. */
@@ -51,18 +56,24 @@ export function signedIn(tokens: TokenKeeper): Pick<Api, "fetch" | "json"> {
   };
   const withToken = async (path: string, init?: RequestInit): Promise<Response> => {
     const answer = await send(path, init, await tokens.access());
-    return answer.status === 401 ? send(path, init, await tokens.renew()) : answer;
+    return answer.status === 401 && isProblem(answer) ? send(path, init, await tokens.renew()) : answer;
   };
   return { fetch: withToken, json: async <T>(path: string, init?: RequestInit) => read<T>(await withToken(path, init)) };
 }
 
+/** What the server's REST refuses is a problem with a code; everything else comes from something on the way to it. */
 async function refusal(answer: Response): Promise<Refused> {
-  try {
-    const problem = (await answer.json()) as Partial<ErrorBody> & { detail?: string };
-    if (problem.code) return new Refused({ ...problem, code: problem.code, message: problem.detail ?? problem.code });
-  } catch {
-    // not from this server's REST: a proxy's page, say
-  }
-  const code = answer.status >= 500 ? "unavailable" : "unsupported";
-  return new Refused({ code, message: `The server answered ${answer.status}.` });
+  if (!isProblem(answer)) return notTheServer(answer);
+  const problem = (await answer.json().catch(() => ({}))) as Partial<ErrorBody> & { detail?: string };
+  if (!problem.code) return notTheServer(answer);
+  return new Refused({ ...problem, code: problem.code, message: problem.detail ?? problem.code });
+}
+
+function isProblem(answer: Response): boolean {
+  return answer.headers.get("content-type")?.startsWith("application/problem+json") ?? false;
+}
+
+/** A proxy's page, or the sign-in of a hotel's network: as good as no answer. */
+function notTheServer(answer: Response): Refused {
+  return unanswered(`Something on the way to the server answered instead of it (${answer.status}).`);
 }

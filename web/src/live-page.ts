@@ -70,7 +70,7 @@ export class LivePage {
   constructor(tokens: Tokens, map: LiveMap, theme: ThemeChoice, config: Config) {
     this.ended = new Promise((resolve) => (this.#end = resolve));
     this.#map = map;
-    this.#tokens = keeper(tokens, () => this.#leave("Your session has ended. Please sign in again."));
+    this.#tokens = keeper(tokens, (message) => this.#leave(message));
     this.#connection = new Connection({ tokens: this.#tokens, app: `web/${config.version || "dev"}` });
     this.#fleet.still = prefersStillness();
     this.#names = new Names(this.#connection, this.#fleet);

@@ -29,13 +29,15 @@ async function main(): Promise<void> {
     return;
   }
   let message: string | null = null;
+  let tokens = recallSession(); // only now: later on it may be another account's, of another tab
   for (;;) {
-    const tokens = recallSession() ?? (await signIn(app, config, message));
+    tokens ??= await signIn(app, config, message);
     page = new LivePage(tokens, map, theme, config);
     app.replaceChildren(page.root);
     page.start();
     message = await page.ended;
     page = null;
+    tokens = null;
   }
 }
 

@@ -1,7 +1,7 @@
 /** Signing in, registering, refreshing and signing out over REST. */
 
-import { posted, read, request } from "./api.ts";
-import { TokenKeeper, type Tokens } from "./client/index.ts";
+import { posted, read, request, signedIn } from "./api.ts";
+import { Refused, TokenKeeper, type Tokens } from "./client/index.ts";
 import { deviceId, recallSession, rememberSession } from "./remembered.ts";
 
 interface TokensAnswer {
@@ -31,28 +31,65 @@ export async function register(account: Registration): Promise<Tokens> {
   return kept(await ask("register", { ...account, device_id: deviceId() }));
 }
 
-/** Keeps the tokens fresh, and this browser's memory of them with it. */
-export function keeper(tokens: Tokens, onEnd: () => void): TokenKeeper {
-  return new TokenKeeper(tokens, (refreshToken, device) => alone(() => refresh(refreshToken, device)), (held) => {
-    rememberSession(held);
-    if (!held) onEnd();
+/**
+ * Keeps the tokens fresh, and this browser's memory of them with it. `onEnd` hears, for the rider, why it is over; what
+ * another account has left in that memory meanwhile stays there.
+ */
+export function keeper(tokens: Tokens, onEnd: (message: string) => void): TokenKeeper {
+  const { userId } = tokens;
+  let over = false;
+  const refreshed = async (refreshToken: string, device: string): Promise<Tokens> => {
+    const fresh = await refresh(userId, refreshToken, device);
+    if (!over) rememberSession(fresh);
+    return fresh;
+  };
+  return new TokenKeeper(tokens, (refreshToken, device) => alone(() => refreshed(refreshToken, device)), (held, reason) => {
+    if (held) return;
+    over = true;
+    if (recallSession()?.userId === userId) rememberSession(null);
+    onEnd(reason instanceof AnotherAccount ? reason.message : "Your session has ended. Please sign in again.");
   });
 }
 
-/** End the session here and, when it can be reached, on the server. */
+/** End the session here at once and, when it can be reached, on the server, which takes a token that still holds. */
 export async function logout(tokens: TokenKeeper): Promise<void> {
-  const access = tokens.current?.accessToken;
+  const held = tokens.current;
+  if (!held) return;
+  const stored = recallSession();
+  const newest = stored !== null && isSame(stored, held.userId, held.deviceId) ? stored : held;
   tokens.end();
-  if (!access) return;
-  await request("/v1/auth/logout", { method: "POST", headers: { authorization: `Bearer ${access}` } }).catch(() => undefined);
+  const last = new TokenKeeper(newest, exchange);
+  await signedIn(last).fetch("/v1/auth/logout", { method: "POST" }).catch(() => undefined);
 }
 
-/** Another tab of this browser may have refreshed already: one token used twice would end the session. */
-async function refresh(refreshToken: string, device: string): Promise<Tokens> {
-  const stored = recallSession();
-  const newer = stored !== null && stored.deviceId === device && stored.refreshToken !== refreshToken ? stored : null;
+/** Another account has signed in to this browser: what is stored, and the next request's token, would be its own. */
+class AnotherAccount extends Refused {
+  constructor() {
+    super({ code: "gone", message: "Another account has signed in to this browser, in another tab. Sign in again to go on here." });
+  }
+}
+
+/**
+ * Another tab of this browser may have refreshed already: one token used twice would end the session. Or it may have
+ * signed in as somebody else, whose tokens are not for this tab. Throws AnotherAccount then, before and after asking.
+ */
+async function refresh(userId: string, refreshToken: string, device: string): Promise<Tokens> {
+  const stored = storedFor(userId);
+  const newer = stored !== null && isSame(stored, userId, device) && stored.refreshToken !== refreshToken ? stored : null;
   if (newer && newer.expiresAt - Date.now() > FRESH_MS) return newer;
-  return kept(await ask("refresh", { refresh_token: newer?.refreshToken ?? refreshToken, device_id: device }));
+  const fresh = await exchange(newer?.refreshToken ?? refreshToken, device);
+  storedFor(userId);
+  return fresh;
+}
+
+function storedFor(userId: string): Tokens | null {
+  const stored = recallSession();
+  if (stored !== null && stored.userId !== userId) throw new AnotherAccount();
+  return stored;
+}
+
+function isSame(stored: Tokens, userId: string, device: string): boolean {
+  return stored.userId === userId && stored.deviceId === device;
 }
 
 /** One tab at a time, where the browser can say so. */
@@ -63,6 +100,10 @@ function alone<T>(work: () => Promise<T>): Promise<T> {
 function kept(tokens: Tokens): Tokens {
   rememberSession(tokens);
   return tokens;
+}
+
+function exchange(refreshToken: string, device: string): Promise<Tokens> {
+  return ask("refresh", { refresh_token: refreshToken, device_id: device });
 }
 
 async function ask(what: "login" | "register" | "refresh", body: object): Promise<Tokens> {

@@ -2,7 +2,8 @@
  * The tokens of one session: kept, refreshed in time and by one request at a time.
  *
  * A refresh token is used up by its first use; if the answer is lost the same one may be sent again within a minute. So
- * a network fault keeps the token, and only a refusal by the server ends the session.
+ * a network fault keeps the token, and so does what a proxy or a hotel's network answers; only a refusal by the server
+ * itself ends the session.
  */
 
 import { Refused, unanswered } from "./errors.ts";
@@ -17,15 +18,21 @@ export interface Tokens {
   username: string;
 }
 
-/** `POST /v1/auth/refresh`. Throws Refused: `unavailable` when no answer came. */
+/** `POST /v1/auth/refresh`. Throws Refused: `unavailable` when no answer of the server came. */
 export type Refresher = (refreshToken: string, deviceId: string) => Promise<Tokens>;
+
+/** Hears of new tokens, and of the end: no tokens, and why. */
+export type TokensListener = (tokens: Tokens | null, reason: Refused | null) => void;
 
 /** Refresh this long before the end. */
 const MARGIN_MS = 30_000;
 
+/** What the server says when the session is over. Any other refusal of a refresh is a fault that may pass. */
+const ENDING: ReadonlySet<string> = new Set(["unauthenticated", "forbidden", "gone"]);
+
 export class TokenKeeper {
   readonly #refresh: Refresher;
-  readonly #onChange: (tokens: Tokens | null) => void;
+  readonly #onChange: TokensListener;
   readonly #now: () => number;
   #tokens: Tokens | null;
   #refreshing: Promise<Tokens> | null = null;
@@ -33,7 +40,7 @@ export class TokenKeeper {
   constructor(
     tokens: Tokens,
     refresh: Refresher,
-    onChange: (tokens: Tokens | null) => void = () => undefined,
+    onChange: TokensListener = () => undefined,
     now: () => number = Date.now,
   ) {
     this.#tokens = tokens;
@@ -62,10 +69,11 @@ export class TokenKeeper {
     return (await this.#refreshing).accessToken;
   }
 
-  /** The session has ended: forget the tokens. */
-  end(): void {
+  /** The session has ended: forget the tokens. Once is enough. */
+  end(reason: Refused = ended()): void {
+    if (this.#tokens === null) return;
     this.#tokens = null;
-    this.#onChange(null);
+    this.#onChange(null, reason);
   }
 
   async #renew(): Promise<Tokens> {
@@ -74,14 +82,15 @@ export class TokenKeeper {
       const tokens = await this.#refresh(held.refreshToken, held.deviceId);
       if (this.#tokens === null) throw ended(); // signed out meanwhile
       this.#tokens = tokens;
-      this.#onChange(tokens);
+      this.#onChange(tokens, null);
       return tokens;
     } catch (error) {
-      if (error instanceof Refused && !error.passing) {
-        this.end();
+      if (!(error instanceof Refused)) throw unanswered("no answer to the refresh of the session");
+      if (ENDING.has(error.code)) {
+        this.end(error);
         throw ended();
       }
-      throw error instanceof Refused ? error : unanswered("no answer to the refresh of the session");
+      throw error.passing ? error : unanswered(error.message);
     }
   }
 
