@@ -41,6 +41,16 @@ test("an empty snapshot has no origin and empties its topic", () => {
   assert.deepEqual(decoder().take({ topic: CELL, snapshot: true }, NOW).gone, [7]);
 });
 
+test("a topic without an origin is not known yet: its rows are nowhere until a snapshot says from where they count", () => {
+  const riders = new FrameDecoder(200);
+  const nothing = { seen: [], gone: [] };
+  assert.deepEqual(riders.take({ topic: OTHER, snapshot: true }, NOW), nothing);
+  assert.deepEqual(riders.take({ topic: OTHER, riders: [[7, 1000, -2000, 45, 139, 5]], gone: [8] }, NOW), nothing);
+  assert.deepEqual(riders.retain(() => false), []);
+  const { seen } = riders.take({ topic: OTHER, origin: [46.5, 10.4], riders: [[7, 0, 0, 0, 0, 0]], snapshot: true }, NOW);
+  assert.ok(Math.abs(seen[0]!.longitude - 10.4) < 1e-9);
+});
+
 test("who leaves one cell for another is not gone, in whatever order the frames come", () => {
   const riders = decoder();
   riders.take({ topic: OTHER, origin: [46.6, 10.4], riders: [[7, 0, 0, 0, 0, 0]], snapshot: true }, NOW + 200);

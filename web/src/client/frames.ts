@@ -44,13 +44,14 @@ export class FrameDecoder {
   /** Take in a frame that came at `now` (ms, local clock). A frame without a known origin is left out. */
   take(frame: LocationFrame, now: number): Changes {
     const before = this.#topics.get(frame.topic);
-    const origin = frame.origin ?? before?.origin ?? null;
-    const topic: Topic = frame.snapshot || !before ? { origin: origin ?? [0, 0], riders: new Map() } : before;
-    if (origin) topic.origin = origin;
+    const origin = frame.origin ?? before?.origin;
+    if (!origin) return { seen: [], gone: [] };
+    const topic: Topic = frame.snapshot || !before ? { origin, riders: new Map() } : before;
+    topic.origin = origin;
     this.#topics.set(frame.topic, topic);
 
     const seen: Sighting[] = [];
-    for (const row of origin ? (frame.riders ?? []) : []) {
+    for (const row of frame.riders ?? []) {
       const sighting = this.#decode(row, topic.origin, now);
       const known = this.newest(sighting.rider);
       topic.riders.set(sighting.rider, sighting);
