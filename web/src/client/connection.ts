@@ -43,13 +43,6 @@ export interface ConnectionOptions {
   random?: () => number;
 }
 
-export interface AskOptions {
-  timeoutMs?: number;
-  /** Send again, with the same ids, until an answer other than `unavailable` comes; waits while there is no connection. */
-  persist?: boolean;
-  signal?: AbortSignal;
-}
-
 const EMISSIONS: EmissionName[] = [
   "session:ready",
   "auth:expiring",
@@ -126,24 +119,12 @@ export class Connection {
     this.#socket.disconnect();
   }
 
-  /** Send a request and wait for its ack. Throws Refused. */
+  /** Send a request and wait for its ack. Throws Refused; when that is `passing`, send the same again, ids unchanged. */
   async ask<Name extends RequestName>(
     name: Name,
     payload: Requests[Name]["payload"],
-    options: AskOptions = {},
+    timeoutMs = ACK_TIMEOUT_MS,
   ): Promise<Requests[Name]["ack"]> {
-    for (let attempt = 0; ; attempt++) {
-      try {
-        if (options.persist) await this.#live(options.signal);
-        return await this.#askOnce(name, payload, options.timeoutMs ?? ACK_TIMEOUT_MS);
-      } catch (error) {
-        if (!options.persist || !(error instanceof Refused) || !error.passing) throw error;
-        await pause(error.retryAfterMs ?? backoffMs(attempt, this.#random), options.signal);
-      }
-    }
-  }
-
-  async #askOnce<Name extends RequestName>(name: Name, payload: unknown, timeoutMs: number): Promise<Requests[Name]["ack"]> {
     if (this.#state.kind !== "live") throw unanswered("there is no connection");
     let ack: unknown;
     try {
@@ -154,24 +135,6 @@ export class Connection {
     const refusal = refusalIn(ack);
     if (refusal) throw new Refused(refusal);
     return ack as Requests[Name]["ack"];
-  }
-
-  /** Resolves while live; throws when the connection has ended or the signal says so. */
-  async #live(signal?: AbortSignal): Promise<void> {
-    while (this.#state.kind !== "live") {
-      if (this.#state.kind === "ended") throw new Refused({ code: "unauthenticated", message: "the connection has ended" });
-      await new Promise<void>((resolve, reject) => {
-        const heard = this.on("state", () => {
-          heard();
-          resolve();
-        });
-        signal?.addEventListener("abort", () => {
-          heard();
-          reject(stoppedWaiting());
-        }, { once: true });
-      });
-      if (signal?.aborted) throw stoppedWaiting();
-    }
   }
 
   #listen(): void {
@@ -276,7 +239,7 @@ export class Connection {
   async #measure(): Promise<void> {
     const began = performance.now();
     try {
-      await this.#askOnce("riders:info", { riders: [] }, PROBE_EVERY_MS * 2);
+      await this.ask("riders:info", { riders: [] }, PROBE_EVERY_MS * 2);
     } catch (error) {
       if (error instanceof Refused && error.message.startsWith("no answer") && this.#state.kind === "live") {
         this.#socket.disconnect(); // half-open: the transport does not know yet
@@ -303,18 +266,4 @@ export class Connection {
   #tell<Name extends keyof Everything>(name: Name, value: Everything[Name]): void {
     for (const listener of [...(this.#listeners.get(name) ?? [])]) (listener as Listener<Everything[Name]>)(value);
   }
-}
-
-function pause(milliseconds: number, signal?: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, milliseconds);
-    signal?.addEventListener("abort", () => {
-      clearTimeout(timer);
-      reject(stoppedWaiting());
-    }, { once: true });
-  });
-}
-
-function stoppedWaiting(): Refused {
-  return new Refused({ code: "gone", message: "nobody waits for this any more" });
 }
