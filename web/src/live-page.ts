@@ -19,6 +19,7 @@ import { Seeker } from "./seek.ts";
 import { keeper, logout } from "./session.ts";
 import { Sharing } from "./sharing.ts";
 import { Stage } from "./stage.ts";
+import { confirmed } from "./tracks/confirm.ts";
 import { mountTracks } from "./tracks/index.ts";
 import { element } from "./tracks/dom.ts";
 import { Controls } from "./ui/controls.ts";
@@ -84,6 +85,7 @@ export class LivePage {
     this.#ridePane = new RidePane({
       start: () => void this.#ride.start().catch((error: Error) => this.#notices.say(error.message, "error")),
       stop: () => void this.#ride.stop(),
+      giveUp: () => void this.#giveUpRide(),
       share: (audience) => void this.#sharing.choose(audience),
     });
     this.#sharing = new Sharing(this.#api, this.#connection, (audience) => this.#ridePane.showAudience(audience));
@@ -298,6 +300,11 @@ export class LivePage {
   readonly #rememberView = (): void => {
     if (!this.#seeker.seeking && this.#map.gl.getZoom() > 3) remember("view", this.#map.view);
   };
+
+  async #giveUpRide(): Promise<void> {
+    const lost = "What the server has of it stays in My rides. Positions that it did not take are deleted from this device.";
+    if (await confirmed("Give this ride up?", lost, "Give up")) await this.#ride.giveUp();
+  }
 
   async #signOut(): Promise<void> {
     this.#signingOut = true;

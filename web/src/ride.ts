@@ -2,11 +2,12 @@
 
 import { Recorder, type Connection, type RecorderEvent } from "./client/index.ts";
 import { distance, type Place } from "./geo.ts";
-import { recall, remember, rideStorage } from "./remembered.ts";
+import { onRideElsewhere, recall, remember, rideStorage } from "./remembered.ts";
 import type { RideFigures } from "./ui/ride-pane.ts";
 
 const LEAST_STEP_METRES = 4;
 const WORST_ACCURACY_METRES = 60;
+const ELSEWHERE = "Your ride is being recorded in another tab.";
 
 /** How far the ride that is being recorded went, so that a reload goes on counting. */
 const DISTANCE = "ride-distance";
@@ -24,18 +25,20 @@ export class OwnRide {
   readonly #connection: Connection;
   readonly #recorder: Recorder;
   readonly #onPosition: (position: OwnPosition) => void;
+  readonly #closed = new AbortController();
   #watch: number | null = null;
   #lock: WakeLockSentinel | null = null;
   #metres = 0;
   #counted: (Place & { at: number }) | null = null;
   #speed: number | null = null;
-  #recorded: RecorderEvent = { unsent: 0, recording: false, fault: null };
+  #recorded: RecorderEvent = { unsent: 0, recording: false, elsewhere: false, refused: false, fault: null };
   #fault: string | null = null;
 
   constructor(connection: Connection, userId: string, onPosition: (position: OwnPosition) => void) {
     this.#connection = connection;
     this.#onPosition = onPosition;
-    this.#recorder = new Recorder(connection, rideStorage(userId), (event) => (this.#recorded = event));
+    this.#recorder = new Recorder(connection, rideStorage(userId), (event) => this.#changed(event));
+    this.#lookAtOtherTabs(userId);
   }
 
   get figures(): RideFigures {
@@ -46,16 +49,14 @@ export class OwnRide {
       speed: this.#speed,
       unsent: this.#recorded.unsent,
       live: this.#connection.state.kind === "live",
-      fault: this.#fault ?? this.#recorded.fault,
+      refused: this.#recorded.refused,
+      fault: this.#fault ?? (this.#recorded.elsewhere ? ELSEWHERE : this.#recorded.fault),
     };
   }
 
-  /** Go on with what a reload interrupted. */
+  /** Go on with what a reload interrupted, or a tab that is gone left. */
   async resume(): Promise<void> {
-    if (!(await this.#recorder.resume())) return;
-    const kept = recall<Distance>(DISTANCE);
-    this.#metres = kept?.trackId === this.#recorder.trackId ? (kept?.metres ?? 0) : 0;
-    this.#listen();
+    if (await this.#recorder.resume()) this.#ride();
   }
 
   /** Throws Refused when an earlier ride has to be sent first. */
@@ -66,9 +67,7 @@ export class OwnRide {
       return;
     }
     await this.#recorder.start();
-    this.#metres = 0;
-    this.#counted = null;
-    this.#listen();
+    this.#ride();
     this.#lock = await navigator.wakeLock?.request("screen").catch(() => null) ?? null;
   }
 
@@ -77,9 +76,33 @@ export class OwnRide {
     await this.#recorder.stop();
   }
 
+  /** Forget a ride that the server refuses, with all that it has not taken. */
+  async giveUp(): Promise<void> {
+    this.#leave();
+    await this.#recorder.giveUp();
+  }
+
   /** The page is left to somebody else: stop listening, keep what is unsent. */
   close(): void {
+    this.#closed.abort();
     this.#leave();
+    void this.#recorder.close();
+  }
+
+  #changed(event: RecorderEvent): void {
+    if (this.#recorded.recording && !event.recording) this.#leave(); // the server has refused it for good
+    this.#recorded = event;
+  }
+
+  /** What another tab begins is shown here; what it left is taken up by the tab that the rider looks at. */
+  #lookAtOtherTabs(userId: string): void {
+    const { signal } = this.#closed;
+    onRideElsewhere(userId, (kept) => {
+      if (kept !== this.#recorded.elsewhere) void this.resume();
+    }, signal);
+    document.addEventListener("visibilitychange", () => {
+      if (!document.hidden && this.#recorded.elsewhere) void this.resume();
+    }, { signal });
   }
 
   #leave(): void {
@@ -89,7 +112,11 @@ export class OwnRide {
     this.#lock = null;
   }
 
-  #listen(): void {
+  /** Follow this device, and count from where this very ride has come to. */
+  #ride(): void {
+    const kept = recall<Distance>(DISTANCE);
+    this.#metres = kept?.trackId === this.#recorder.trackId ? (kept?.metres ?? 0) : 0;
+    this.#counted = null;
     this.#watch ??= navigator.geolocation.watchPosition(this.#take, this.#failed, { enableHighAccuracy: true, maximumAge: 0 });
   }
 
@@ -123,7 +150,7 @@ export class OwnRide {
   /** On the local clock. */
   get #startedAt(): number | null {
     const { startedAt, recording } = this.#recorder;
-    return recording && startedAt !== null ? startedAt - this.#connection.clock.offsetMs : null;
+    return recording && startedAt !== null ? startedAt - this.#recorder.clockOffset : null;
   }
 
   readonly #failed = (error: GeolocationPositionError): void => {

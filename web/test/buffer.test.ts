@@ -3,10 +3,11 @@ import { test } from "node:test";
 
 import { FixBuffer, MemoryStorage, type BufferStorage, type StoredTrack } from "../src/client/buffer.ts";
 
+const TRACK = { trackId: "a", startedAt: 0, clockOffset: 0 };
 const POSITION = { timestamp: 1, latitude: 46.5, longitude: 10.4 };
 
 test("fixes are numbered once, and leave only when they are answered for", () => {
-  const buffer = FixBuffer.begin("a", 0, new MemoryStorage());
+  const buffer = FixBuffer.begin(TRACK, new MemoryStorage());
   for (let count = 0; count < 5; count++) buffer.add(POSITION);
   assert.deepEqual(buffer.oldest(3).map((fix) => fix.seq), [0, 1, 2]);
   buffer.settle([0, 2]);
@@ -17,7 +18,7 @@ test("fixes are numbered once, and leave only when they are answered for", () =>
 
 test("a reload goes on with the same numbers and the same unsent fixes", async () => {
   const storage = new MemoryStorage();
-  const before = FixBuffer.begin("a", 7, storage);
+  const before = FixBuffer.begin({ ...TRACK, startedAt: 7 }, storage);
   before.add(POSITION);
   before.add(POSITION);
   before.settle([0]);
@@ -28,10 +29,33 @@ test("a reload goes on with the same numbers and the same unsent fixes", async (
   assert.equal(after?.add(POSITION).seq, 2);
 });
 
+test("a buffer that is closed or cleared writes no more: the storage may be somebody else's", async () => {
+  const storage = new MemoryStorage();
+  const closed = FixBuffer.begin(TRACK, storage);
+  closed.add(POSITION);
+  await closed.close();
+  closed.settle([0]);
+  await closed.saved();
+  assert.equal(storage.load()?.fixes.length, 1);
+  const cleared = FixBuffer.begin(TRACK, storage);
+  await cleared.clear();
+  storage.save({ ...TRACK, newestTime: 0, nextSeq: 3, stopped: false, fixes: [] });
+  cleared.settle([0]);
+  await cleared.clear();
+  assert.equal(storage.load()?.nextSeq, 3);
+});
+
+test("what an earlier version stored goes on as well", async () => {
+  const fixes = [{ seq: 4, ...POSITION, timestamp: 70 }];
+  const old = { trackId: "a", startedAt: 0, nextSeq: 5, stopped: false, fixes } as unknown as StoredTrack;
+  const buffer = await FixBuffer.resume({ load: () => old, save: () => undefined });
+  assert.deepEqual([buffer?.clockOffset, buffer?.newestTime], [0, 70]);
+});
+
 test("an empty storage is nothing to resume, and so is a cleared one", async () => {
   const storage = new MemoryStorage();
   assert.equal(await FixBuffer.resume(storage), null);
-  const buffer = FixBuffer.begin("a", 0, storage);
+  const buffer = FixBuffer.begin(TRACK, storage);
   buffer.add(POSITION);
   await buffer.clear();
   assert.equal(await FixBuffer.resume(storage), null);
@@ -47,7 +71,7 @@ test("changes while a write is under way are written after it, together", async 
       return new Promise<void>((resolve) => (release = resolve));
     },
   };
-  const buffer = FixBuffer.begin("a", 0, storage);
+  const buffer = FixBuffer.begin(TRACK, storage);
   await Promise.resolve();
   await Promise.resolve();
   buffer.add(POSITION);
@@ -62,7 +86,7 @@ test("changes while a write is under way are written after it, together", async 
 test("a full disk is told, and the fixes stay to be sent", async () => {
   const faults: unknown[] = [];
   const full = { load: () => null, save: () => { throw new Error("full"); } };
-  const buffer = FixBuffer.begin("a", 0, full, (fault) => faults.push(fault));
+  const buffer = FixBuffer.begin(TRACK, full, (fault) => faults.push(fault));
   buffer.add(POSITION);
   await buffer.saved();
   assert.equal(faults.length, 1);

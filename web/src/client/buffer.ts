@@ -2,7 +2,7 @@
  * Fixes that are not yet known to be kept, in order, surviving a reload.
  *
  * A fix leaves the buffer only when the server's ack names it kept or refused. Numbers are given here, once, so that
- * whatever is sent again is the same fix.
+ * whatever is sent again is the same fix; where several pages share a storage, its lock sees to it that one gives them.
  */
 
 import type { Fix } from "./contract.ts";
@@ -11,12 +11,20 @@ import type { Fix } from "./contract.ts";
 export interface BufferStorage {
   load(): StoredTrack | null | Promise<StoredTrack | null>;
   save(track: StoredTrack | null): void | Promise<void>;
+  /**
+   * Own what is stored until the answer is called; null while another page does. To be left out where there is one only.
+   */
+  lock?(): Promise<(() => void) | null>;
 }
 
 export interface StoredTrack {
   trackId: string;
   startedAt: number;
   nextSeq: number;
+  /** Milliseconds from the phone's clock to the server's, the same for all fixes of the track. */
+  clockOffset: number;
+  /** When the newest fix was, on the server's clock (ms); 0 before the first. */
+  newestTime: number;
   /** Set once the rider has stopped: what remains is only to be sent. */
   stopped: boolean;
   fixes: Fix[];
@@ -35,20 +43,28 @@ export class MemoryStorage implements BufferStorage {
   }
 }
 
+/** What is known of a track before its first fix. */
+export type NewTrack = Pick<StoredTrack, "trackId" | "startedAt" | "clockOffset">;
+
 export class FixBuffer {
   readonly trackId: string;
   readonly startedAt: number;
+  readonly clockOffset: number;
   readonly #storage: BufferStorage;
   readonly #onStorageFault: (fault: unknown) => void;
   #fixes: Fix[];
   #nextSeq: number;
+  #newestTime: number;
   #stopped: boolean;
   #saving: Promise<void> | null = null;
   #dirty = false;
+  #closed = false;
 
   private constructor(track: StoredTrack, storage: BufferStorage, onStorageFault: (fault: unknown) => void) {
     this.trackId = track.trackId;
     this.startedAt = track.startedAt;
+    this.clockOffset = track.clockOffset;
+    this.#newestTime = track.newestTime;
     this.#fixes = track.fixes;
     this.#nextSeq = track.nextSeq;
     this.#stopped = track.stopped;
@@ -57,14 +73,8 @@ export class FixBuffer {
   }
 
   /** A buffer for a new track. */
-  static begin(
-    trackId: string,
-    startedAt: number,
-    storage: BufferStorage,
-    onStorageFault: (fault: unknown) => void = () => undefined,
-  ): FixBuffer {
-    const track: StoredTrack = { trackId, startedAt, nextSeq: 0, stopped: false, fixes: [] };
-    const buffer = new FixBuffer(track, storage, onStorageFault);
+  static begin(track: NewTrack, storage: BufferStorage, onStorageFault: (fault: unknown) => void = () => undefined): FixBuffer {
+    const buffer = new FixBuffer({ ...track, newestTime: 0, nextSeq: 0, stopped: false, fixes: [] }, storage, onStorageFault);
     buffer.#changed();
     return buffer;
   }
@@ -72,7 +82,7 @@ export class FixBuffer {
   /** What an earlier page left unsent, or null. */
   static async resume(storage: BufferStorage, onStorageFault?: (fault: unknown) => void): Promise<FixBuffer | null> {
     const track = await storage.load();
-    return track && new FixBuffer(track, storage, onStorageFault ?? (() => undefined));
+    return track && new FixBuffer({ ...track, ...timesOf(track) }, storage, onStorageFault ?? (() => undefined));
   }
 
   get unsent(): number {
@@ -81,6 +91,11 @@ export class FixBuffer {
 
   get stopped(): boolean {
     return this.#stopped;
+  }
+
+  /** When the newest fix was, on the server's clock (ms); 0 before the first. */
+  get newestTime(): number {
+    return this.#newestTime;
   }
 
   /** The number of the last fix, or -1. */
@@ -92,6 +107,7 @@ export class FixBuffer {
   add(fix: Omit<Fix, "seq">): Fix {
     const numbered: Fix = { seq: this.#nextSeq++, ...fix };
     this.#fixes.push(numbered);
+    this.#newestTime = Math.max(this.#newestTime, numbered.timestamp);
     this.#changed();
     return numbered;
   }
@@ -119,11 +135,20 @@ export class FixBuffer {
     this.#changed();
   }
 
-  /** Everything is with the server: leave nothing behind. Resolves once the storage is empty. */
+  /** Everything is with the server, or given up: leave nothing behind. Resolves once the storage is empty. */
   async clear(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
     this.#dirty = false;
+    this.#fixes = [];
     await this.#saving;
     await this.#try(() => this.#storage.save(null));
+  }
+
+  /** Leave the storage, with all that is unsent, to somebody else. Resolves once everything is there. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.saved();
   }
 
   /** Resolves when everything so far is stored. */
@@ -132,6 +157,7 @@ export class FixBuffer {
   }
 
   #changed(): void {
+    if (this.#closed) return;
     this.#dirty = true;
     this.#saving ??= this.#save();
   }
@@ -158,8 +184,15 @@ export class FixBuffer {
       trackId: this.trackId,
       startedAt: this.startedAt,
       nextSeq: this.#nextSeq,
+      clockOffset: this.clockOffset,
+      newestTime: this.#newestTime,
       stopped: this.#stopped,
       fixes: [...this.#fixes],
     };
   }
+}
+
+/** What an earlier version of a page did not store. */
+function timesOf({ clockOffset, newestTime, fixes }: Partial<StoredTrack>): Pick<StoredTrack, "clockOffset" | "newestTime"> {
+  return { clockOffset: clockOffset ?? 0, newestTime: newestTime ?? fixes?.at(-1)?.timestamp ?? 0 };
 }

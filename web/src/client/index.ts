@@ -10,7 +10,8 @@
  *   `ask` ends with the ack or throws `Refused`; one that is `passing` may be sent again, ids unchanged.
  *   After every `session:ready` say again what you watch.
  * - `FrameDecoder` turns frames into positions; `retain` forgets topics that are watched no more.
- * - `Recorder` numbers fixes, keeps them through outages and reloads (`BufferStorage`), and sends them in order.
+ * - `Recorder` numbers fixes, keeps them through outages and reloads (`BufferStorage`; its `lock` lets one page record
+ *   at a time), and sends them in order; what the server refuses for long can be given up.
  * - `ServerClock` tells the server's time.
  */
 

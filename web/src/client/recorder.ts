@@ -2,7 +2,9 @@
  * Records one track after another: numbers fixes, keeps them until the server has them, sends what is due.
  *
  * The newest fix goes out live every `send_interval_ms`; what gathered meanwhile, or while there was no connection,
- * goes before it in batches. A track that was stopped without a network is finished when there is one.
+ * goes before it in batches. A track that was stopped without a network is finished when there is one. One that the
+ * server refuses as it is, is tried ever less often, until the rider gives it up. Where pages share a storage, one
+ * records at a time.
  */
 
 import { FixBuffer, type BufferStorage } from "./buffer.ts";
@@ -14,7 +16,28 @@ import { uuid7 } from "./ids.ts";
 /** Fixes in one batch, when the server has not said. */
 const MOST_BATCH_FIXES = 1000;
 
-export type RecorderEvent = { unsent: number; recording: boolean; fault: string | null };
+/** What of an event is not fixes: its name, the track, brackets. */
+const ENVELOPE_BYTES = 128;
+
+/** Shortest time between two attempts to send, in milliseconds. */
+const LEAST_WAIT_MS = 250;
+
+/** Waits after refusals that time alone does not mend, doubling. */
+const FIRST_REFUSED_WAIT_MS = 2_000;
+const LONGEST_REFUSED_WAIT_MS = 300_000;
+
+/** After these the server will never take the track, whatever is sent of it. */
+const NEVER: ReadonlySet<string> = new Set(["forbidden", "conflict", "gone"]);
+
+export interface RecorderEvent {
+  unsent: number;
+  recording: boolean;
+  /** Another page has this rider's ride: nothing can be recorded here. */
+  elsewhere: boolean;
+  /** The server refuses the ride as it is, `fault` says why: it stays here until it is taken or given up. */
+  refused: boolean;
+  fault: string | null;
+}
 
 /** What the recorder needs of a connection. */
 export type Line = Pick<Connection, "ask" | "on" | "clock" | "ready" | "state">;
@@ -23,11 +46,17 @@ export class Recorder {
   readonly #line: Line;
   readonly #storage: BufferStorage;
   readonly #onChange: (event: RecorderEvent) => void;
+  readonly #unlisten: (() => void)[];
   #buffer: FixBuffer | null = null;
-  #clockOffset = 0;
-  #newestTime = 0;
+  #letGo: (() => void) | null = null;
+  #turn: Promise<unknown> = Promise.resolve();
+  #elsewhere = false;
+  #closed = false;
   #intervalMs = 1000;
   #known = false;
+  #most = MOST_BATCH_FIXES;
+  #refusals = 0;
+  #waitMs = 0;
   #fault: string | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #sending = false;
@@ -36,15 +65,17 @@ export class Recorder {
     this.#line = line;
     this.#storage = storage;
     this.#onChange = onChange;
-    line.on("rate:set", (rate) => {
-      this.#intervalMs = rate.send_interval_ms;
+    const rate = line.on("rate:set", ({ send_interval_ms }) => {
+      this.#intervalMs = send_interval_ms;
       this.#schedule();
     });
-    line.on("session:ready", (ready) => {
-      this.#intervalMs = ready.send_interval_ms;
-      this.#known = false; // another node may never have heard of the track
+    const ready = line.on("session:ready", ({ send_interval_ms }) => {
+      this.#intervalMs = send_interval_ms;
+      this.#known = false; // another node may never have heard of the track,
+      this.#most = MOST_BATCH_FIXES; // and has limits of its own
       void this.flush();
     });
+    this.#unlisten = [rate, ready];
   }
 
   get recording(): boolean {
@@ -64,37 +95,42 @@ export class Recorder {
     return this.#buffer?.startedAt ?? null;
   }
 
-  /** Take up what an earlier page left behind; says whether that ride goes on. */
-  async resume(): Promise<boolean> {
-    if (this.#buffer) return this.recording;
-    this.#buffer = await FixBuffer.resume(this.#storage, this.#storageFailed);
-    this.#tell();
-    void this.flush();
-    return this.recording;
+  /** Milliseconds from the phone's clock to the server's, as they were when the track began. */
+  get clockOffset(): number {
+    return this.#buffer?.clockOffset ?? 0;
   }
 
-  /** Begin a track. What an earlier one left is sent first; throws while that cannot be done. */
-  async start(): Promise<void> {
-    if (this.recording) return;
-    await this.flush();
-    if (this.#buffer) throw new Refused({ code: "conflict", message: "the last ride is still being sent" });
-    this.#clockOffset = this.#line.clock.offsetMs;
-    this.#newestTime = 0;
-    this.#fault = null;
-    this.#known = false;
-    const startedAt = Math.round(this.#line.clock.now());
-    this.#buffer = FixBuffer.begin(uuid7(startedAt), startedAt, this.#storage, this.#storageFailed);
-    this.#tell();
-    void this.flush();
+  /** Take up what an earlier page left behind; says whether that ride goes on. */
+  resume(): Promise<boolean> {
+    return this.#inTurn(async () => {
+      await this.#takeUp();
+      void this.flush();
+      return this.recording;
+    });
+  }
+
+  /**
+   * Begin a track, or go on with one that a page which is gone was recording. What an earlier one left is sent first;
+   * throws Refused (`conflict`) while that cannot be done, or while another page records.
+   */
+  start(): Promise<void> {
+    return this.#inTurn(async () => {
+      await this.#takeUp();
+      if (this.recording) return;
+      await this.flush();
+      if (this.#buffer) throw new Refused({ code: "conflict", message: "the last ride is still being sent" });
+      if (this.#elsewhere || !(await this.#own())) throw new Refused({ code: "conflict", message: "a ride is being recorded in another tab" });
+      this.#begin();
+    });
   }
 
   /** Add a fix with the phone's own time; null when it is no newer than the last one. */
   add(fix: Omit<Fix, "seq">): Fix | null {
-    if (!this.#buffer || this.#buffer.stopped) return null;
-    const timestamp = Math.round(fix.timestamp + this.#clockOffset);
-    if (timestamp <= this.#newestTime) return null;
-    this.#newestTime = timestamp;
-    const added = this.#buffer.add({ ...fix, timestamp });
+    const buffer = this.#buffer;
+    if (!buffer || buffer.stopped) return null;
+    const timestamp = Math.round(fix.timestamp + buffer.clockOffset);
+    if (timestamp <= buffer.newestTime) return null;
+    const added = buffer.add({ ...fix, timestamp });
     this.#tell();
     this.#schedule();
     return added;
@@ -107,21 +143,81 @@ export class Recorder {
     await this.flush();
   }
 
+  /** Forget the ride that is kept here: what the server has of it stays there, the rest is lost. */
+  async giveUp(): Promise<void> {
+    if (this.#buffer) await this.#drop(this.#buffer);
+    this.#fault = null;
+    this.#tell();
+  }
+
+  /** Leave: what is unsent stays in the storage, for whoever resumes it. */
+  async close(): Promise<void> {
+    const buffer = this.#buffer;
+    this.#closed = true;
+    this.#buffer = null;
+    clearTimeout(this.#timer);
+    for (const unlisten of this.#unlisten) unlisten();
+    await buffer?.close();
+    this.#release();
+  }
+
   /** Send what there is. Does nothing without a connection; never throws. */
   async flush(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    if (this.#sending || !this.#buffer || this.#line.state.kind !== "live") return;
+    const buffer = this.#buffer;
+    if (this.#sending || !buffer || this.#line.state.kind !== "live") return;
     this.#sending = true;
     try {
-      await this.#send(this.#buffer);
+      await this.#send(buffer);
+      this.#taken();
     } catch (error) {
-      this.#failed(error);
+      if (this.#buffer === buffer) await this.#failed(error, buffer);
     } finally {
       this.#sending = false;
       this.#tell();
     }
     if (this.#buffer && (this.#buffer.unsent > 0 || this.#buffer.stopped)) this.#schedule();
+  }
+
+  /** One after another: taking up, beginning. Nothing is owned afterwards unless there is a ride. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#turn.then(work).finally(() => {
+      if (!this.#buffer) this.#release();
+      this.#tell();
+    });
+    this.#turn = result.catch(() => undefined);
+    return result;
+  }
+
+  async #takeUp(): Promise<void> {
+    if (this.#buffer || !(await this.#own())) return;
+    const left = await FixBuffer.resume(this.#storage, this.#storageFailed);
+    if (!this.#closed) this.#buffer = left;
+  }
+
+  /** Own the storage, so that nobody else gives out the same numbers; says whether that could be. */
+  async #own(): Promise<boolean> {
+    this.#letGo ??= this.#storage.lock ? await this.#storage.lock() : () => undefined;
+    this.#elsewhere = this.#letGo === null;
+    return !this.#elsewhere && !this.#closed;
+  }
+
+  #release(): void {
+    this.#letGo?.();
+    this.#letGo = null;
+  }
+
+  #begin(): void {
+    this.#fault = null;
+    this.#known = false;
+    this.#refusals = this.#waitMs = 0;
+    const { clock } = this.#line;
+    const startedAt = Math.round(clock.now());
+    const track = { trackId: uuid7(startedAt), startedAt, clockOffset: clock.offsetMs };
+    this.#buffer = FixBuffer.begin(track, this.#storage, this.#storageFailed);
+    this.#tell();
+    void this.flush();
   }
 
   async #send(buffer: FixBuffer): Promise<void> {
@@ -130,47 +226,79 @@ export class Recorder {
       this.#intervalMs = started.send_interval_ms;
       this.#known = true;
     }
-    const most = Math.min(this.#line.ready?.limits.batch_fixes ?? MOST_BATCH_FIXES, MOST_BATCH_FIXES);
     while (buffer.unsent > 1 || (buffer.stopped && buffer.unsent > 0)) {
-      const fixes = buffer.oldest(Math.min(most, buffer.stopped ? buffer.unsent : buffer.unsent - 1));
-      const ack = await this.#line.ask("location:batch", { track_id: buffer.trackId, fixes });
-      if (ack.rejected.length > 0) this.#fault = ack.rejected[0]!.message;
-      buffer.settle(fixes.map((fix) => fix.seq));
+      await this.#sendBatch(buffer, this.#nextBatch(buffer));
       this.#tell();
     }
     const newest = buffer.newest();
     if (newest) await this.#sendLive(buffer, newest);
-    if (buffer.stopped && buffer.unsent === 0) await this.#finish(buffer);
+    if (buffer === this.#buffer && buffer.stopped && buffer.unsent === 0) await this.#finish(buffer);
+  }
+
+  /** The oldest fixes, as many as the server takes at once; while the ride goes on, the newest is kept to go live. */
+  #nextBatch(buffer: FixBuffer): Fix[] {
+    const { batch_fixes = MOST_BATCH_FIXES, event_bytes = Infinity } = this.#line.ready?.limits ?? {};
+    const due = buffer.stopped ? buffer.unsent : buffer.unsent - 1;
+    return fitting(buffer.oldest(Math.min(this.#most, batch_fixes, due)), event_bytes);
+  }
+
+  /** Half as many next time, when these were too many. */
+  async #sendBatch(buffer: FixBuffer, fixes: Fix[]): Promise<void> {
+    try {
+      const ack = await this.#line.ask("location:batch", { track_id: buffer.trackId, fixes });
+      if (ack.rejected.length > 0) this.#fault = ack.rejected[0]!.message;
+      buffer.settle(fixes.map((fix) => fix.seq));
+    } catch (error) {
+      if (!(error instanceof Refused) || error.code !== "too_large" || fixes.length === 1) throw error;
+      this.#most = Math.floor(fixes.length / 2);
+    }
   }
 
   async #sendLive(buffer: FixBuffer, fix: Fix): Promise<void> {
     try {
       await this.#line.ask("location:update", { track_id: buffer.trackId, fix });
     } catch (error) {
-      if (!(error instanceof Refused) || error.passing) throw error;
-      this.#fault = error.message; // refused for good: sending it again changes nothing
+      if (!(error instanceof Refused) || error.code !== "invalid") throw error;
+      this.#fault = error.message; // this fix will never be good: sending it again changes nothing
     }
     buffer.settle([fix.seq]);
   }
 
   async #finish(buffer: FixBuffer): Promise<void> {
     await this.#line.ask("track:stop", { track_id: buffer.trackId, last_seq: buffer.lastSeq });
-    await buffer.clear();
-    this.#buffer = null;
+    await this.#drop(buffer);
   }
 
-  /** A track the server will never take is given up; everything else is tried again. */
-  #failed(error: unknown): void {
+  /** Nothing of this ride has to be kept here any more. */
+  async #drop(buffer: FixBuffer): Promise<void> {
+    await buffer.clear();
+    if (this.#buffer !== buffer) return;
+    this.#buffer = null;
+    this.#refusals = this.#waitMs = 0;
+    this.#release();
+  }
+
+  #taken(): void {
+    if (this.#refusals > 0) this.#fault = null;
+    this.#refusals = this.#waitMs = 0;
+  }
+
+  /** A track the server will never take is given up; everything else is tried again, what is refused less and less often. */
+  async #failed(error: unknown, buffer: FixBuffer): Promise<void> {
     if (!(error instanceof Refused)) throw error;
-    this.#fault = error.passing ? null : error.message;
-    if (["forbidden", "conflict", "gone"].includes(error.code)) {
-      void this.#buffer?.clear();
-      this.#buffer = null;
-    }
+    clearTimeout(this.#timer); // a fix that came meanwhile has set it, too early
+    this.#timer = undefined;
+    this.#waitMs = error.retryAfterMs ?? 0;
+    if (error.passing) return;
+    this.#fault = error.message;
+    if (NEVER.has(error.code)) return this.#drop(buffer);
+    this.#known = false; // "no such track" may mean that it has to be begun again
+    this.#waitMs = Math.max(this.#waitMs, Math.min(LONGEST_REFUSED_WAIT_MS, FIRST_REFUSED_WAIT_MS * 2 ** this.#refusals++));
   }
 
   #schedule(): void {
-    const due = Math.max(250, this.#intervalMs);
+    if (this.#closed) return;
+    const due = Math.max(LEAST_WAIT_MS, this.#intervalMs, this.#waitMs);
     this.#timer ??= setTimeout(() => void this.flush(), due);
   }
 
@@ -179,6 +307,14 @@ export class Recorder {
   };
 
   #tell(): void {
-    this.#onChange({ unsent: this.unsent, recording: this.recording, fault: this.#fault });
+    const refused = this.#buffer !== null && this.#refusals > 0;
+    this.#onChange({ unsent: this.unsent, recording: this.recording, elsewhere: this.#elsewhere, refused, fault: this.#fault });
   }
+}
+
+/** As many of the fixes, from the first, as an event of so many bytes holds; one at least. */
+function fitting(fixes: Fix[], bytes: number): Fix[] {
+  let left = bytes - ENVELOPE_BYTES;
+  const end = fixes.findIndex((fix) => (left -= JSON.stringify(fix).length + 1) < 0);
+  return end < 0 ? fixes : fixes.slice(0, Math.max(1, end));
 }

@@ -11,6 +11,8 @@ export interface RideFigures {
   speed: number | null;
   unsent: number;
   live: boolean;
+  /** The server does not take the ride as it is: it may be given up. */
+  refused: boolean;
   fault: string | null;
 }
 
@@ -28,11 +30,13 @@ export class RidePane {
   readonly #speed = figure("Speed");
   readonly #unsent = element("p", { class: "ride-unsent", role: "status" });
   readonly #fault = element("p", { class: "form-problem", role: "alert", hidden: true });
+  readonly #giveUp = element("button", { type: "button", class: "button is-small", hidden: true }, "Give this ride up…");
   readonly #hint = element("p", { class: "hint", id: "audience-hint" });
   readonly #options: HTMLInputElement[] = [];
 
-  constructor(actions: { start(): void; stop(): void; share(audience: Audience): void }) {
+  constructor(actions: { start(): void; stop(): void; giveUp(): void; share(audience: Audience): void }) {
     this.#toggle.addEventListener("click", () => (this.#toggle.classList.contains("is-stop") ? actions.stop() : actions.start()));
+    this.#giveUp.addEventListener("click", () => actions.giveUp());
     const choices = AUDIENCES.map(({ value, title }) => {
       const option = element("input", { type: "radio", name: "audience", value });
       option.addEventListener("change", () => actions.share(value));
@@ -47,8 +51,8 @@ export class RidePane {
       this.#hint,
     );
     const figures = element("dl", { class: "figures" }, this.#distance.root, this.#time.root, this.#speed.root);
-    this.root = element("div", { class: "ride" }, figures, this.#toggle, this.#unsent, this.#fault, sharing);
-    this.show({ recording: false, startedAt: null, metres: 0, speed: null, unsent: 0, live: false, fault: null }, Date.now());
+    this.root = element("div", { class: "ride" }, figures, this.#toggle, this.#unsent, this.#fault, this.#giveUp, sharing);
+    this.show({ recording: false, startedAt: null, metres: 0, speed: null, unsent: 0, live: false, refused: false, fault: null }, Date.now());
     this.showAudience(null);
   }
 
@@ -62,6 +66,7 @@ export class RidePane {
     this.#unsent.classList.toggle("is-waiting", ride.unsent > 3);
     setText(this.#fault, ride.fault ?? "");
     this.#fault.hidden = ride.fault === null;
+    this.#giveUp.hidden = !ride.refused;
   }
 
   /** The audience that holds; null when it is not known yet. */
