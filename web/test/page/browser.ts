@@ -42,15 +42,18 @@ export class Browser {
   /** As `navigator.locks.request`: one holder after another, and whoever waits may be told to stop. */
   readonly #request = async (name: string, ...more: unknown[]): Promise<unknown> => {
     const work = more.at(-1) as () => unknown;
-    const signal = (more.length > 1 ? more[0] : {}) as { signal?: AbortSignal };
-    const before = this.#locks.get(name);
-    if (before) await Promise.race([before, aborted(signal.signal)]);
-    const held = Promise.resolve(work());
-    const over = held.then(() => undefined, () => undefined).then(() => {
-      if (this.#locks.get(name) === over) this.#locks.delete(name);
-    });
-    this.#locks.set(name, over);
-    return held;
+    const { signal } = (more.length > 1 ? more[0] : {}) as { signal?: AbortSignal };
+    const before = this.#locks.get(name) ?? Promise.resolve();
+    let letGo: () => void = () => undefined;
+    const over = new Promise<void>((resolve) => (letGo = resolve));
+    this.#locks.set(name, before.then(() => over));
+    const awake = setInterval(() => undefined, 1000); // the timer of a signal does not keep Node running
+    try {
+      await Promise.race([before, aborted(signal)]).finally(() => clearInterval(awake));
+      return await work();
+    } finally {
+      letGo();
+    }
   };
 
   readonly #fetch = async (path: string, init: RequestInit = {}): Promise<Response> => {
