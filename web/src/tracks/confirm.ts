@@ -2,8 +2,8 @@
 
 import { button, element } from "./dom.ts";
 
-/** Whether the rider said yes; Escape and the other button are no. Focus returns to where it was. */
-export function confirmed(question: string, consequence: string, yes: string): Promise<boolean> {
+/** Whether the rider said yes; Escape and the other button are no. `more` is what may be done before. Focus returns to where it was. */
+export function confirmed(question: string, consequence: string, yes: string, ...more: HTMLElement[]): Promise<boolean> {
   return new Promise((answer) => {
     const dialog = element("dialog", { class: "tracks-dialog", "aria-labelledby": "tracks-question" });
     const no = button("Keep it", () => dialog.close());
@@ -11,6 +11,7 @@ export function confirmed(question: string, consequence: string, yes: string): P
     dialog.append(
       element("h3", { id: "tracks-question" }, question),
       element("p", {}, consequence),
+      ...more,
       element("div", { class: "tracks-actions" }, no, button(yes, () => dialog.close("yes"), "is-danger")),
     );
     dialog.addEventListener("close", () => {

@@ -4,13 +4,12 @@ import type { Api } from "../api.ts";
 import { profileChart } from "./chart.ts";
 import { confirmed } from "./confirm.ts";
 import { button, element } from "./dom.ts";
+import { exportsOf, wholeExport } from "./exports.ts";
 import * as format from "./format.ts";
 import type { Library } from "./library.ts";
-import { save } from "./save.ts";
+import { pauseMs } from "./renewal.ts";
 import { profileTable } from "./table.ts";
-import type { ExportFormat, Profile, Track, Statistics } from "./types.ts";
-
-const RENEW_MS = 2_000;
+import type { Profile, Track, Statistics } from "./types.ts";
 
 export interface DetailEvents {
   back(): void;
@@ -30,7 +29,8 @@ export function trackDetail(track: Track, library: Library, api: Api, events: De
     element("div", { class: "tracks-bar" }, button("‹ All my rides", events.back, "is-link"), heading),
     figures,
     profile,
-    element("div", { class: "tracks-actions" }, exporting(track, "gpx", library, api), exporting(track, "geojson", library, api), deletion),
+    exportsOf(track, library, api),
+    element("div", { class: "tracks-actions" }, deletion),
   );
   void fill(profile, () => library.profile(track.id), profileParts);
   void showFigures(figures, track, library);
@@ -50,13 +50,13 @@ async function fill<T>(place: HTMLElement, load: () => Promise<T>, show: (loaded
 }
 
 /** The figures, asked for again until they are computed or the view is closed. */
-async function showFigures(place: HTMLElement, track: Track, library: Library): Promise<void> {
+async function showFigures(place: HTMLElement, track: Track, library: Library, looks = 0): Promise<void> {
   let known = true;
   await fill(place, () => library.statistics(track.id), (loaded) => {
     known = loaded.figures !== null || loaded.state === "recording";
     return statistics(loaded);
   });
-  if (!known) setTimeout(() => place.isConnected && void showFigures(place, track, library), RENEW_MS);
+  if (!known) setTimeout(() => place.isConnected && void showFigures(place, track, library, looks + 1), pauseMs(looks));
 }
 
 function statistics({ figures: of, state, stops }: Statistics): Node[] {
@@ -92,23 +92,9 @@ async function draw(track: Track, title: string, library: Library, api: Api, roo
   }
 }
 
-function exporting(track: Track, kind: ExportFormat, library: Library, api: Api): HTMLButtonElement {
-  const name = kind === "gpx" ? "GPX" : "GeoJSON";
-  const made = button(`Export ${name}`, () => void run());
-  const run = async (): Promise<void> => {
-    made.disabled = true;
-    try {
-      save(await library.export(track.id, kind), `ride-${fileDate(track)}.${kind}`);
-    } catch (error) {
-      api.notify(reason(error), "error");
-    }
-    made.disabled = false;
-  };
-  return made;
-}
-
 async function remove(track: Track, title: string, library: Library, api: Api, events: DetailEvents): Promise<void> {
-  if (!(await confirmed(`Delete the ride of ${title}?`, "It cannot be brought back. Export it first, if you are not sure.", "Delete"))) return;
+  const consequence = "It cannot be brought back. Export it first, if you are not sure; only the whole ride is all that was recorded.";
+  if (!(await confirmed(`Delete the ride of ${title}?`, consequence, "Delete", wholeExport(track, library, api)))) return;
   try {
     await library.delete(track.id);
     api.notify("The ride is deleted.");
@@ -116,10 +102,6 @@ async function remove(track: Track, title: string, library: Library, api: Api, e
   } catch (error) {
     api.notify(reason(error), "error");
   }
-}
-
-function fileDate(track: Track): string {
-  return new Date(track.started_at).toISOString().slice(0, 16).replace(":", "");
 }
 
 function reason(error: unknown): string {

@@ -47,6 +47,11 @@ export function day(milliseconds: number): string {
   return moment.format(milliseconds);
 }
 
+/** In the unit of the server's limits: "64 MiB", "64.1 MiB". */
+export function mebibytes(count: number): string {
+  return `${(Math.ceil((count / 2 ** 20) * 10) / 10).toLocaleString()} MiB`;
+}
+
 export function bytes(count: number): string {
   return count < 1e6 ? `${whole.format(Math.max(1, count / 1e3))} kB` : `${tenths.format(count / 1e6)} MB`;
 }

@@ -5,7 +5,7 @@ import * as format from "./format.ts";
 import type { Library } from "./library.ts";
 import type { ImportedTrack } from "./types.ts";
 
-/** Larger files are refused by the server anyway; this says so before they are sent. */
+/** The server's own limit (64 MiB): what it would refuse is not sent. */
 const MOST_BYTES = 64 * 2 ** 20;
 
 export class Importer {
@@ -27,7 +27,7 @@ export class Importer {
       "div",
       { class: "tracks-import" },
       button("Import GPX…", () => picker.click()),
-      element("span", { class: "tracks-hint" }, "or drop files here"),
+      element("span", { class: "tracks-hint" }, `or drop files here, up to ${format.mebibytes(MOST_BYTES)} each`),
       picker,
       this.#results,
     );
@@ -62,7 +62,7 @@ export class Importer {
 
   async #import(file: File, words: HTMLElement, progress: HTMLElement): Promise<void> {
     try {
-      if (file.size > MOST_BYTES) throw new Error(`has ${format.bytes(file.size)}; ${format.bytes(MOST_BYTES)} is the most`);
+      if (file.size > MOST_BYTES) throw new Error(`has ${format.mebibytes(file.size)}; ${format.mebibytes(MOST_BYTES)} is the most`);
       words.textContent = `${file.name} (${format.bytes(file.size)}): importing…`;
       const { tracks } = await this.#library.import(file);
       for (const track of tracks) if (track.track_id !== null) await this.#library.arrival(track.track_id);

@@ -13,8 +13,8 @@ import { TrackList } from "./list.ts";
 import "./tracks.css";
 import type { Track } from "./types.ts";
 
-/** Show the rides of whoever is signed in; call it again for another rider. */
-export function mountTracks(root: HTMLElement, api: Api): void {
+/** Show the rides of whoever is signed in; returns how to let go of them. */
+export function mountTracks(root: HTMLElement, api: Api): () => void {
   const library = new Library(api);
   const list = new TrackList(library, api, (track) => open(track));
   const importer = new Importer(library, () => list.renew());
@@ -36,17 +36,23 @@ export function mountTracks(root: HTMLElement, api: Api): void {
         back(true);
         overview.querySelector<HTMLElement>(focusAgain)?.focus();
       },
-      deleted: () => back(true),
+      deleted: () => {
+        list.remove(track.id);
+        back(true);
+      },
     });
     content.replaceChildren(detail);
     detail.querySelector("h3")?.focus();
   };
 
   const watching = new IntersectionObserver((entries) => {
-    if (!content.isConnected) watching.disconnect(); // mounted anew
-    else if (!overview.isConnected) return;
-    else if (entries.at(-1)?.isIntersecting) list.renew();
+    if (!overview.isConnected) return;
+    if (entries.at(-1)?.isIntersecting) list.renew();
     else list.rest();
   });
   watching.observe(content);
+  return () => {
+    watching.disconnect();
+    list.close();
+  };
 }

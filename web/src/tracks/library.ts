@@ -3,7 +3,8 @@
 import { read, type Api } from "../api.ts";
 import type { ExportFormat, Geometry, Imported, Profile, Statistics, Track, TrackPage } from "./types.ts";
 
-const PAGE_TRACKS = 20;
+/** Tracks on one page of the list. */
+export const PAGE_TRACKS = 20;
 /** The line is simplified for this zoom: a track fills a window at about 12, and may be looked at closer. */
 const LINE_ZOOM = 15;
 /** Half as large again as shown; under 120 high there is no elevation in it. */
@@ -48,8 +49,9 @@ export class Library {
     return this.#blob(`/v1/tracks/${id}/picture.svg?width=${PICTURE.width}&height=${PICTURE.height}&theme=${theme}`);
   }
 
-  export(id: string, format: ExportFormat): Promise<Blob> {
-    return this.#blob(`/v1/tracks/${id}/export?format=${format}`);
+  /** `hide` leaves out what lies in privacy zones; `show` gives the recording as it is. */
+  export(id: string, format: ExportFormat, zones: "hide" | "show"): Promise<Blob> {
+    return this.#blob(`/v1/tracks/${id}/export?format=${format}&zones=${zones}`);
   }
 
   import(file: File): Promise<Imported> {
