@@ -12,6 +12,9 @@ export interface PanelTab {
 const HEIGHTS = ["peek", "half", "full"] as const;
 type Height = (typeof HEIGHTS)[number];
 
+/** As in styles/panel.css: below this, the panel is a sheet. */
+const SHEET = "(max-width: 720px)";
+
 /** Drawn further than this, a handle means the next height. */
 const DRAW_PIXELS = 40;
 
@@ -20,6 +23,8 @@ export class Panel {
   readonly #handle = element("button", { type: "button", class: "sheet-handle", "aria-label": "Show more or less", "aria-expanded": "false" });
   readonly #tabs: HTMLButtonElement[] = [];
   readonly #panes: HTMLElement[] = [];
+  readonly #content = element("div", { class: "panes" });
+  readonly #sheet = window.matchMedia(SHEET);
   #height: Height = "peek";
 
   constructor(username: string, status: HTMLElement, tabs: readonly PanelTab[], signOut: () => void) {
@@ -30,14 +35,14 @@ export class Panel {
     brand.prepend(mark());
     const head = element("header", { class: "panel-head" }, brand, status, leave);
     const list = element("div", { class: "tabs", role: "tablist", "aria-label": "Panel" });
-    const panes = element("div", { class: "panes" });
     for (const tab of tabs) {
       list.append(this.#tab(tab));
-      panes.append(this.#pane(tab));
+      this.#content.append(this.#pane(tab));
     }
     list.addEventListener("keydown", (event) => this.#keys(event));
-    this.root = element("aside", { class: "panel", "aria-label": "Riders, your ride and your tracks" }, this.#handle, head, list, panes);
+    this.root = element("aside", { class: "panel", "aria-label": "Riders, your ride and your tracks" }, this.#handle, head, list, this.#content);
     this.#listenToHandle();
+    this.#sheet.addEventListener("change", this.#reach);
     this.#select(0);
     this.#become("peek");
   }
@@ -46,6 +51,11 @@ export class Panel {
   open(id: string): void {
     this.#select(this.#panes.findIndex((pane) => pane.dataset["tab"] === id));
     if (this.#height === "peek") this.#become("half");
+  }
+
+  /** Stop listening to the window. */
+  close(): void {
+    this.#sheet.removeEventListener("change", this.#reach);
   }
 
   /** On a phone, out of the way of the map. */
@@ -92,7 +102,15 @@ export class Panel {
     this.#height = height;
     this.root.dataset["height"] = height;
     this.#handle.setAttribute("aria-expanded", String(height !== "peek"));
+    this.#reach();
   }
+
+  /** What a lowered sheet hides can be reached by nobody, keyboards and screen readers included. */
+  readonly #reach = (): void => {
+    const hidden = this.#sheet.matches && this.#height === "peek";
+    if (hidden && this.#content.contains(document.activeElement)) this.#handle.focus({ preventScroll: true });
+    this.#content.inert = hidden;
+  };
 
   #listenToHandle(): void {
     let from: number | null = null;

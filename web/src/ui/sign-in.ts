@@ -41,6 +41,7 @@ class SignInForm {
       event.preventDefault();
       void this.#send(new FormData(form));
     });
+    form.addEventListener("input", ({ target }) => (target as HTMLElement).removeAttribute("aria-invalid"));
     this.#switch.addEventListener("click", () => {
       this.#registering = !this.#registering;
       this.#render();
@@ -103,6 +104,7 @@ class SignInForm {
       this.#say("Please fill in every field.");
       return missing.focus();
     }
+    for (const input of this.#fields.querySelectorAll("input")) input.removeAttribute("aria-invalid");
     this.#busy(true);
     try {
       const tokens = this.#registering
