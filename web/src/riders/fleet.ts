@@ -21,6 +21,8 @@ export class Rider {
   readonly colour: string;
   readonly trail = new Trail();
   name: string | null = null;
+  /** When the server was last asked for the name (local clock, ms); forgotten with the rider. */
+  nameAskedAt = 0;
   sighting: Sighting;
   goneAt: number | null = null;
   /** Degrees from north as drawn; turns smoothly. */

@@ -9,7 +9,6 @@ const ASK_AGAIN_MS = 10_000;
 export class Names {
   readonly #connection: Connection;
   readonly #fleet: Fleet;
-  readonly #askedAt = new Map<number, number>();
   #asking = false;
 
   constructor(connection: Connection, fleet: Fleet) {
@@ -20,14 +19,13 @@ export class Names {
   /** Ask for the riders that have no name yet; call it now and then. */
   async refresh(now: number): Promise<void> {
     if (this.#asking || this.#connection.state.kind !== "live") return;
-    const due = (number: number): boolean => now - (this.#askedAt.get(number) ?? 0) > ASK_AGAIN_MS;
-    const nameless = this.#fleet.present(now).filter((rider) => rider.name === null && due(rider.number));
-    const numbers = nameless.slice(0, MOST_AT_ONCE).map((rider) => rider.number);
-    if (numbers.length === 0) return;
-    for (const number of numbers) this.#askedAt.set(number, now);
+    const due = this.#fleet.present(now).filter((rider) => rider.name === null && now - rider.nameAskedAt > ASK_AGAIN_MS);
+    const asked = due.slice(0, MOST_AT_ONCE);
+    if (asked.length === 0) return;
+    for (const rider of asked) rider.nameAskedAt = now;
     this.#asking = true;
     try {
-      const { riders } = await this.#connection.ask("riders:info", { riders: numbers });
+      const { riders } = await this.#connection.ask("riders:info", { riders: asked.map((rider) => rider.number) });
       for (const known of riders) {
         const rider = this.#fleet.get(known.rider);
         if (rider) rider.name = known.name;
