@@ -4,8 +4,9 @@
  */
 
 import { signedIn, type Api, type ShownTrack } from "./api.ts";
-import { Connection, type Refused, type State, type TokenKeeper, type Tokens } from "./client/index.ts";
+import { Connection, type State, type TokenKeeper, type Tokens } from "./client/index.ts";
 import type { Config } from "./config.ts";
+import { chipWords, emptyWords, endWords } from "./live-words.ts";
 import { counted, outlines } from "./map/hexagons.ts";
 import type { LiveMap, View } from "./map/live-map.ts";
 import { PALETTES, type Theme } from "./map/palette.ts";
@@ -31,6 +32,8 @@ import { RiderList, type ListView } from "./ui/rider-list.ts";
 import { Status } from "./ui/status.ts";
 import { prefersStillness, ThemeChoice } from "./ui/theme.ts";
 import { Viewport, type Sight } from "./viewport.ts";
+import { ZoneMap } from "./zones/zone-map.ts";
+import { ZonesPane } from "./zones/zones-pane.ts";
 
 const REFRESH_MS = 500;
 /** A sheet that is being drawn moves the camera once, when it has stopped. */
@@ -56,9 +59,10 @@ export class LivePage {
   readonly #panel: Panel;
   readonly #list: RiderList;
   readonly #ridePane: RidePane;
+  readonly #zones: ZonesPane;
   readonly #card: FollowCard;
   readonly #controls: Controls;
-  readonly #chip = element("p", { class: "chip", hidden: true });
+  readonly #chip = element("p", { class: "chip", role: "status" });
   readonly #api: Api;
   readonly #abort = new AbortController();
   readonly #sizes: ResizeObserver;
@@ -89,6 +93,8 @@ export class LivePage {
       share: (audience) => void this.#sharing.choose(audience),
     });
     this.#sharing = new Sharing(this.#api, this.#connection, (audience) => this.#ridePane.showAudience(audience));
+    const zoneMap = new ZoneMap(map, () => !this.#fleet.still, () => this.#freeCamera());
+    this.#zones = new ZonesPane(this.#api, zoneMap, async () => (await locate()).place);
     this.#card = new FollowCard(() => this.#stage.follow(null));
     this.#controls = this.#makeControls(theme);
     this.#panel = this.#makePanel(tokens.username);
@@ -144,10 +150,10 @@ export class LivePage {
 
   #makePanel(username: string): Panel {
     const tracks = element("section", { id: "tracks-panel" });
-    mountTracks(tracks, this.#api);
+    this.#abort.signal.addEventListener("abort", mountTracks(tracks, this.#api));
     const tabs = [
       { id: "riders", title: "Riders", content: this.#list.root },
-      { id: "ride", title: "Record", content: this.#ridePane.root },
+      { id: "ride", title: "Record", content: element("div", {}, this.#ridePane.root, this.#zones.root) },
       { id: "tracks", title: "My rides", content: tracks },
     ];
     return new Panel(username, this.#status.root, tabs, () => void this.#signOut());
@@ -166,6 +172,7 @@ export class LivePage {
       this.#stage.me = ready.rider;
       void connection.ask("riders:watch", { user_ids: [ready.user_id] }).catch(() => undefined);
       void this.#sharing.load();
+      void this.#zones.load();
     });
     connection.on("state", (state) => this.#connectionIs(state));
     this.#stage.onFollow = () => this.#update();
@@ -192,26 +199,25 @@ export class LivePage {
   async #see(sight: Sight): Promise<void> {
     const cells = new Set(sight.kind === "riders" ? sight.cells : []);
     this.#fleet.retain((topic) => topic.startsWith("rider:") || cells.has(topic.slice("cell:".length)), Date.now());
-    this.#showChip(sight);
+    this.#showChip();
     await this.#map.fill(SOURCES.density, sight.kind === "density" ? await counted(sight.cells ?? []) : NOTHING);
     await this.#drawCells();
   }
 
-  #showChip(sight: Sight): void {
-    const words = {
-      none: "",
-      blank: "Zoom in to see riders",
-      density: "Riders per area · zoom in to see each of them",
-      riders: sight.kind === "riders" && this.#cellsShown ? `${sight.cells.length} cells of resolution ${sight.resolution} are watched` : "",
-    }[sight.kind];
-    this.#chip.textContent = words;
-    this.#chip.hidden = words === "";
+  #showChip(): void {
+    const words = chipWords(this.#viewport.sight, this.#cellsShown, this.#finding);
+    if (words !== this.#chip.textContent) this.#chip.textContent = words;
+  }
+
+  /** Whether riders are being looked for, as far as the connection allows. */
+  get #finding(): boolean {
+    return this.#seeker.seeking && this.#connection.state.kind !== "waiting";
   }
 
   async #showCells(shown: boolean): Promise<void> {
     this.#cellsShown = shown;
     this.#controls.showCells(shown);
-    this.#showChip(this.#viewport.sight);
+    this.#showChip();
     await this.#drawCells();
   }
 
@@ -226,9 +232,14 @@ export class LivePage {
     const geometry = { type: "MultiLineString" as const, coordinates: parts };
     await this.#map.fill(SOURCES.track, { type: "FeatureCollection", features: [{ type: "Feature", properties: {}, geometry }] });
     if (parts.length === 0) return;
+    this.#freeCamera();
+    this.#map.fit(parts.flat().map(([longitude, latitude]) => ({ latitude, longitude })), !this.#fleet.still);
+  }
+
+  /** Nobody but whoever asks for it moves the camera. */
+  #freeCamera(): void {
     this.#seeker.stop();
     this.#stage.follow(null);
-    this.#map.fit(parts.flat().map(([longitude, latitude]) => ({ latitude, longitude })), !this.#fleet.still);
   }
 
   #pick(rider: number): void {
@@ -251,8 +262,7 @@ export class LivePage {
   async #locate(): Promise<void> {
     try {
       this.#stage.own = await locate();
-      this.#seeker.stop();
-      this.#stage.follow(null);
+      this.#freeCamera();
       this.#map.fly(this.#stage.own.place, Math.max(this.#map.gl.getZoom(), 14), !this.#fleet.still);
     } catch (error) {
       this.#notices.say((error as Error).message, "error");
@@ -264,22 +274,22 @@ export class LivePage {
     const now = Date.now();
     const followed = this.#stage.followed === null ? null : this.#fleet.get(this.#stage.followed);
     this.#list.show(this.#listView(now));
+    this.#showChip();
     this.#card.show(followed, now);
     this.#ridePane.show(this.#ride.figures, now);
     void this.#names.refresh(now);
   }
 
   #listView(now: number): ListView {
-    const { sight } = this.#viewport;
+    const connection = this.#connection.state.kind;
     const inSight = this.#stage.painter.points;
-    const live = this.#connection.state.kind === "live";
     return {
       riders: this.#fleet.present(now).filter((rider) => inSight.has(rider.number)),
       from: this.#stage.own?.place ?? this.#map.view,
       followed: this.#stage.followed,
       own: this.#stage.me,
       now,
-      empty: emptyWords(sight, live),
+      empty: emptyWords(this.#viewport.sight, connection, this.#finding),
     };
   }
 
@@ -320,30 +330,15 @@ export class LivePage {
     this.#connection.close();
     this.#ride.close();
     this.#viewport.close();
-    this.#seeker.stop();
+    this.#seeker.close();
+    this.#zones.close();
+    this.#panel.close();
     this.#stage.close();
     this.#status.close();
     this.#map.gl.off("moveend", this.#rememberView);
-    for (const source of [SOURCES.cells, SOURCES.density, SOURCES.track]) void this.#map.fill(source, NOTHING);
+    this.#map.onFault = () => undefined;
+    for (const source of [SOURCES.cells, SOURCES.density, SOURCES.track, SOURCES.zones]) void this.#map.fill(source, NOTHING);
     this.root.remove();
     this.#end(this.#signingOut ? null : message);
   }
-}
-
-function endWords(reason: Refused): string {
-  if (reason.code === "unsupported" || reason.code === "invalid") return "This page is older than the server. Reload it, then sign in.";
-  return "Your session has ended. Please sign in again.";
-}
-
-function emptyWords(sight: Sight, live: boolean): ListView["empty"] {
-  if (!live) return { title: "Not connected", hint: "Riders appear as soon as there is a connection.", find: false };
-  if (sight.kind === "riders") return { title: "Nobody in sight", hint: "No rider shares a position in this part of the map.", find: true };
-  const counts = sight.kind === "density" ? (sight.cells ?? []) : [];
-  const total = counts.reduce((sum, [, count]) => sum + count, 0);
-  if (total === 0) return { title: "Zoom in to see riders", hint: "From far away the map shows how many there are.", find: true };
-  return {
-    title: `${total.toLocaleString()} riders from here`,
-    hint: "Zoom in to see each of them. Areas with fewer than three show no number.",
-    find: true,
-  };
 }

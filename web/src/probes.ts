@@ -5,7 +5,7 @@
  * loaded and drawn everything and does not move; `riders()` those painted on screen (pixels of the page); `following()`
  * a rider's number or null; `trailLength(rider)` the points of a trail; `sight()` what is watched: `none`, `blank`,
  * `riders` or `density`; `cells()` the watched cells; `density()` the counts; `view()` the camera; `ride()` the figures
- * of one's own ride.
+ * of one's own ride; `zones()` the names of the privacy zones drawn on screen.
  */
 
 import type { LiveMap } from "./map/live-map.ts";
@@ -45,9 +45,16 @@ export function offerProbes({ connection, map, stage, fleet, viewport, ride }: P
     },
     ride: () => ({ ...ride.figures }),
     riders: () => painted(map, stage, fleet),
+    zones: () => zonesOn(map),
   });
   Object.defineProperty(window, "__throttlecove", { value: probes, configurable: true });
   return () => Reflect.deleteProperty(window, "__throttlecove");
+}
+
+function zonesOn(map: LiveMap): string[] {
+  if (!map.gl.getLayer("zones")) return [];
+  const names = map.gl.queryRenderedFeatures({ layers: ["zones"] }).map(({ properties }) => String(properties["name"]));
+  return [...new Set(names)].filter((name) => name !== "");
 }
 
 function painted(map: LiveMap, stage: Stage, fleet: Fleet): object[] {

@@ -12,6 +12,8 @@ import type { Sight } from "./viewport.ts";
 
 /** Where riders most likely are when the server has counted none: the roads around the Stelvio. */
 const LIKELY = { latitude: 46.53, longitude: 10.45, zoom: 11.3 };
+/** Somebody moves the map by hand. */
+const GESTURES = ["dragstart", "wheel", "touchstart"] as const;
 /** A flight from one cell to the next. */
 const FLIGHT_MS = 700;
 const LOOK_EVERY_MS = 150;
@@ -40,7 +42,7 @@ export class Seeker {
     this.#fleet = fleet;
     this.#sight = sight;
     this.#animate = animate;
-    for (const gesture of ["dragstart", "wheel", "touchstart"] as const) map.gl.on(gesture, () => this.stop());
+    for (const gesture of GESTURES) map.gl.on(gesture, this.#giveWay);
   }
 
   get seeking(): boolean {
@@ -61,6 +63,14 @@ export class Seeker {
     clearInterval(this.#timer);
     this.#timer = undefined;
   }
+
+  /** Stop, and leave the map to the next one. */
+  close(): void {
+    this.stop();
+    for (const gesture of GESTURES) this.#map.gl.off(gesture, this.#giveWay);
+  }
+
+  readonly #giveWay = (): void => this.stop();
 
   #look(): void {
     const now = Date.now();

@@ -15,6 +15,7 @@ export interface Palette {
   label: string;
   labelBack: string;
   labelQuiet: string;
+  zone: string;
   rim: string;
   shadow: string;
   track: string;
@@ -36,6 +37,7 @@ export const PALETTES: Record<Theme, Palette> = {
     label: "#1d1b18",
     labelBack: "rgba(255, 255, 255, 0.92)",
     labelQuiet: "#625c53",
+    zone: "#5b3fa8",
     rim: "#ffffff",
     shadow: "rgba(40, 32, 20, 0.20)",
     track: "#d9480f",
@@ -54,6 +56,7 @@ export const PALETTES: Record<Theme, Palette> = {
     label: "#f2f4f6",
     labelBack: "rgba(30, 35, 41, 0.92)",
     labelQuiet: "#a8b2bd",
+    zone: "#b9a3f5",
     rim: "#f7f8f9",
     shadow: "rgba(0, 0, 0, 0.5)",
     track: "#ff8a3d",

@@ -10,7 +10,7 @@ import type { Config } from "../config.ts";
 import type { Palette } from "./palette.ts";
 
 /** Empty sources that others fill. */
-export const SOURCES = { world: "world", graticule: "graticule", cells: "cells", density: "density", track: "track" } as const;
+export const SOURCES = { world: "world", graticule: "graticule", cells: "cells", density: "density", zones: "zones", track: "track" } as const;
 
 const FONT = ["system-ui, sans-serif"]; // without a `glyphs` URL MapLibre draws letters by the browser's own fonts
 const EMPTY: GeoJSONSourceSpecification = { type: "geojson", data: { type: "FeatureCollection", features: [] } };
@@ -36,7 +36,7 @@ export function baseStyle(config: Config, palette: Palette): StyleSpecification 
 
 /** Put our layers on top of whatever the map shows below. */
 export function addOverlays(map: LiveMap, palette: Palette, hasGlyphs: boolean): void {
-  for (const source of [SOURCES.graticule, SOURCES.cells, SOURCES.density, SOURCES.track]) map.addSource(source, EMPTY);
+  for (const source of [SOURCES.graticule, SOURCES.cells, SOURCES.density, SOURCES.zones, SOURCES.track]) map.addSource(source, EMPTY);
   for (const layer of overlayLayers(palette)) {
     // A foreign style brings glyphs of its own fonts, of which we know nothing.
     if (layer.type === "symbol" && hasGlyphs) delete layer.layout?.["text-font"];
@@ -125,6 +125,26 @@ function overlayLayers(palette: Palette): LayerSpecification[] {
         "symbol-sort-key": ["-", 0, ["get", "count"]],
       },
       paint: { "text-color": palette.densityText, "text-halo-color": palette.densityHalo, "text-halo-width": 1.4 },
+    },
+    {
+      id: "zones",
+      type: "fill",
+      source: SOURCES.zones,
+      paint: { "fill-color": palette.zone, "fill-opacity": 0.14 },
+    },
+    {
+      id: "zones-edges",
+      type: "line",
+      source: SOURCES.zones,
+      filter: ["!", ["get", "draft"]],
+      paint: { "line-color": palette.zone, "line-width": 1.75 },
+    },
+    {
+      id: "zones-draft",
+      type: "line",
+      source: SOURCES.zones,
+      filter: ["get", "draft"],
+      paint: { "line-color": palette.zone, "line-width": 2, "line-dasharray": [2, 1.5] },
     },
     {
       id: "track-casing",
