@@ -74,14 +74,20 @@ class Window:
 
 @asynccontextmanager
 async def window(
-    browser: Browser, *, scheme: Literal["light", "dark"] = "light", width: int = 1000, height: int = 700, **more: Any
+    browser: Browser,
+    *,
+    scheme: Literal["light", "dark"] = "light",
+    motion: Literal["no-preference", "reduce"] = "no-preference",
+    width: int = 1000,
+    height: int = 700,
+    **more: Any,
 ) -> AsyncIterator[Window]:
     """A window with a storage of its own, allowed to know where it is."""
     context = await browser.new_context(
         viewport={"width": width, "height": height},
         color_scheme=scheme,
         permissions=["geolocation"],
-        reduced_motion="no-preference",
+        reduced_motion=motion,
         locale="en-GB",
         timezone_id="Europe/Rome",
         **more,

@@ -1,4 +1,4 @@
-"""One browser and one site for a module's tests."""
+"""One browser for a module's tests, one site for all of them."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -23,7 +23,7 @@ async def browser() -> AsyncIterator[Browser]:
         yield started
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def served(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     """Two nodes with the page, and a worker; tests may kill a node that they bring back."""
     assert _BUILT.exists(), "the page is not built; run `make page`"

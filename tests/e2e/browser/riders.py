@@ -34,6 +34,10 @@ class BrowserRider:
     async def sign_in(self, password: str = PASSWORD) -> None:
         """Open the page and sign in by its form."""
         await self.page.goto(self.url)
+        await self.sign_in_again(password)
+
+    async def sign_in_again(self, password: str = PASSWORD) -> None:
+        """Fill in the form that the page shows."""
         await self.page.get_by_label("Username or e-mail").fill(self.name)
         await self.page.get_by_label("Password").fill(password)
         await self.page.get_by_role("button", name="Sign in", exact=True).click()
@@ -71,7 +75,11 @@ class BrowserRider:
 
     def row_of(self, other: "BrowserRider") -> Locator:
         """The other rider's line in the list of riders."""
-        return self.page.get_by_role("list", name="Riders in sight").get_by_role("button", name=other.name)
+        return self.row_named(other.name)
+
+    def row_named(self, name: str) -> Locator:
+        """The line of the rider with this name."""
+        return self.page.get_by_role("list", name="Riders in sight").get_by_role("button", name=name)
 
     async def shows(self, words: str) -> bool:
         """Whether words are visible somewhere on the page."""

@@ -4,11 +4,12 @@ import re
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, Page, Route, expect
+from playwright.async_api import Browser, Route, expect
 
 from tests.e2e.browser.chromium import WITHOUT_WEBGL, chromium, window
 from tests.e2e.browser.pixels import Blot
 from tests.e2e.browser.riders import BrowserRider, rider_at
+from tests.e2e.browser.rides import gpx_of, import_file
 from tests.e2e.processes import Node, Pair
 from tests.support import eventually
 
@@ -147,21 +148,6 @@ async def test_a_ride_is_exported_deleted_and_imported_again(browser: Browser, s
         await expect(page.get_by_text("again.gpx: one ride with 600 points")).to_be_visible()
         carla.window.complaints[:] = [one for one in carla.window.complaints if "status of 4" not in one]
         assert carla.window.complaints == []
-
-
-async def import_file(page: Page, name: str, content: bytes) -> None:
-    files: Any = {"name": name, "mimeType": "application/gpx+xml", "buffer": content}
-    await page.get_by_label("GPX files").set_input_files(files)
-
-
-def gpx_of(points: int) -> str:
-    """A ride of a point a second, straight east."""
-    moments = (f"2026-05-17T{9 + at // 3600:02}:{at // 60 % 60:02}:{at % 60:02}Z" for at in range(points))
-    lines = "".join(
-        f'<trkpt lat="46.5" lon="{10.4 + at * 0.0002:.6f}"><ele>{700 + at % 50}</ele><time>{moment}</time></trkpt>\n'
-        for at, moment in enumerate(moments)
-    )
-    return f'<gpx xmlns="http://www.topografix.com/GPX/1/1" version="1.1"><trk><trkseg>{lines}</trkseg></trk></gpx>'
 
 
 async def test_a_wrong_password_is_said_and_can_be_corrected(browser: Browser, served: Pair) -> None:
