@@ -32,6 +32,8 @@ _SCHEMES = {
     "redis_url": ("redis", "rediss", "unix"),
 }
 _SHORTEST_SECRET = 32
+_LEAST_PASSWORD_KIB = 19 * 1024
+_LEAST_PASSWORD_PASSES = 2
 """Characters: what `openssl rand -hex 16` prints."""
 
 # No login, no placeholder, nothing that would end a word of a content security policy.
@@ -96,6 +98,11 @@ class Settings(BaseSettings):
         description="Key id to secret for personal values at rest, as JSON; old keys stay for opening.",
     )
     seal_active_key: str = Field("development", description="The key id that seals new values.")
+
+    password_memory_kib: Annotated[int, Field(ge=8)] = Field(
+        64 * 1024, description="Memory of one argon2id hash; two are made at once. Stored hashes follow at sign-in."
+    )
+    password_passes: Positive = Field(3, description="Passes of one argon2id hash over its memory.")
 
     auth_requests_per_minute: Positive = Field(5, description="Sign-in attempts of one address and account.")
     public_requests_per_window: Positive = Field(100, description="REST requests of one address without a token.")
@@ -218,7 +225,10 @@ class Settings(BaseSettings):
         return self.mode == "production"
 
     def require_secrets(self) -> None:
-        """Raise MissingSecret, naming the setting, when production mode would run with a secret that is none."""
+        """Raise MissingSecret, naming the setting, when production mode would run with a secret that is none.
+
+        The same for costs of passwords that protect nobody.
+        """
         if not self.production:
             return
         for name in ("token_keys", "seal_keys"):
@@ -227,6 +237,11 @@ class Settings(BaseSettings):
                     f'set THROTTLECOVE_{name.upper()} to {{"<key id>": "<secret>"}} and the active key\'s name beside '
                     f"it; a secret has at least {_SHORTEST_SECRET} characters: openssl rand -hex 32"
                 )
+        if self.password_memory_kib < _LEAST_PASSWORD_KIB or self.password_passes < _LEAST_PASSWORD_PASSES:
+            raise MissingSecret(
+                f"THROTTLECOVE_PASSWORD_MEMORY_KIB is at least {_LEAST_PASSWORD_KIB} and THROTTLECOVE_PASSWORD_PASSES "
+                f"at least {_LEAST_PASSWORD_PASSES} in production (OWASP's Password Storage Cheat Sheet)"
+            )
         if not _is_secret(self.zone_secret):
             raise MissingSecret(
                 f"set THROTTLECOVE_ZONE_SECRET to at least {_SHORTEST_SECRET} characters, and never change them: "

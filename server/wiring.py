@@ -5,6 +5,7 @@ import socket
 from dataclasses import dataclass
 from datetime import timedelta
 
+from argon2 import PasswordHasher
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
@@ -120,7 +121,9 @@ def build(settings: Settings, clock: Clock, registry: CollectorRegistry, address
         stores.engine,
         clock,
         issuer=TokenIssuer(keys, clock, settings.access_token_seconds),
-        passwords=Passwords(),
+        passwords=Passwords(
+            PasswordHasher(time_cost=settings.password_passes, memory_cost=settings.password_memory_kib)
+        ),
         revocations=stores.control,
         options=AccountOptions(
             refresh_token_lifetime=timedelta(seconds=settings.refresh_token_seconds),

@@ -116,3 +116,10 @@ def test_a_name_that_is_no_setting_is_pointed_out(monkeypatch: pytest.MonkeyPatc
     assert unknown_variables() == [
         "THROTTLECOVE_TICK_MILISECONDS is no setting and has no effect; did you mean THROTTLECOVE_TICK_MILLISECONDS?"
     ]
+
+
+@pytest.mark.parametrize("variable", ["THROTTLECOVE_PASSWORD_MEMORY_KIB", "THROTTLECOVE_PASSWORD_PASSES"])
+def test_passwords_that_cost_nothing_are_for_tests(production: pytest.MonkeyPatch, variable: str) -> None:
+    production.setenv(variable, "8" if variable.endswith("KIB") else "1")
+    with pytest.raises(MissingSecret, match=variable):
+        Settings().require_secrets()
