@@ -20,7 +20,7 @@ import { Seeker } from "./seek.ts";
 import { keeper, logout } from "./session.ts";
 import { Sharing } from "./sharing.ts";
 import { Stage } from "./stage.ts";
-import { confirmed } from "./tracks/confirm.ts";
+import { chosen, confirmed } from "./tracks/confirm.ts";
 import { mountTracks } from "./tracks/index.ts";
 import { element } from "./tracks/dom.ts";
 import { Controls } from "./ui/controls.ts";
@@ -38,6 +38,7 @@ import { ZonesPane } from "./zones/zones-pane.ts";
 const REFRESH_MS = 500;
 /** A sheet that is being drawn moves the camera once, when it has stopped. */
 const SETTLED_MS = 150;
+const RIDE_KEPT = "Kept for later, it goes on when you sign in here again. Positions that the server does not have yet stay on this device.";
 const NOTHING = { type: "FeatureCollection" as const, features: [] };
 
 export class LivePage {
@@ -122,6 +123,11 @@ export class LivePage {
     if (recall<View>("view") === null) this.#seeker.begin();
   }
 
+  /** Take the focus that the sign-in had. */
+  focus(): void {
+    this.#panel.focus();
+  }
+
   /** Wear another theme. */
   wear(theme: Theme): void {
     this.#stage.palette = PALETTES[theme];
@@ -169,6 +175,7 @@ export class LivePage {
       this.#fleet.take(frame, Date.now());
     });
     connection.on("session:ready", (ready) => {
+      if (this.#stage.me === null) this.#fleet.forget(ready.rider, Date.now()); // of a ride that may be over
       this.#stage.me = ready.rider;
       void connection.ask("riders:watch", { user_ids: [ready.user_id] }).catch(() => undefined);
       void this.#sharing.load();
@@ -250,13 +257,19 @@ export class LivePage {
   }
 
   /** While recording, one's own dot follows this device and not the way over the server. */
-  #iAmAt(position: OwnPosition): void {
+  #iAmAt(position: OwnPosition | null): void {
     this.#stage.own = position;
     const { me } = this.#stage;
     if (me === null) return;
-    const { place, heading, speed } = position;
     const now = Date.now();
+    if (!position) return this.#rideNoMore(me, now);
+    const { place, heading, speed } = position;
     this.#fleet.takeLocal({ rider: me, ...place, heading, speed, heardAt: now }, now);
+  }
+
+  #rideNoMore(me: number, now: number): void {
+    if (this.#stage.followed === me) this.#stage.follow(null);
+    this.#fleet.forget(me, now);
   }
 
   async #locate(): Promise<void> {
@@ -283,11 +296,14 @@ export class LivePage {
   #listView(now: number): ListView {
     const connection = this.#connection.state.kind;
     const inSight = this.#stage.painter.points;
+    const { me } = this.#stage;
+    const riders = this.#fleet.present(now).filter((rider) => inSight.has(rider.number));
+    const others = this.#viewport.sight.kind === "riders" || riders.some((rider) => rider.number !== me);
     return {
-      riders: this.#fleet.present(now).filter((rider) => inSight.has(rider.number)),
+      riders: others ? riders : [], // from far away one would see oneself alone
       from: this.#stage.own?.place ?? this.#map.view,
       followed: this.#stage.followed,
-      own: this.#stage.me,
+      own: me,
       now,
       empty: emptyWords(this.#viewport.sight, connection, this.#finding),
     };
@@ -316,7 +332,14 @@ export class LivePage {
     if (await confirmed("Give this ride up?", lost, "Give up")) await this.#ride.giveUp();
   }
 
+  /** A ride that is being recorded is not left without asking what becomes of it. */
   async #signOut(): Promise<void> {
+    if (this.#ride.figures.recording) {
+      const ways = { keep: "Keep it for later", stop: "Stop the ride" };
+      const way = await chosen("Your ride is still being recorded", RIDE_KEPT, ways, "Cancel");
+      if (way === null) return;
+      if (way === "stop") await this.#ride.stop();
+    }
     this.#signingOut = true;
     await logout(this.#tokens);
   }

@@ -31,10 +31,12 @@ async function main(): Promise<void> {
   let message: string | null = null;
   let tokens = recallSession(); // only now: later on it may be another account's, of another tab
   for (;;) {
+    const remembered = tokens !== null;
     tokens ??= await signIn(app, config, message);
     page = new LivePage(tokens, map, theme, config);
     app.replaceChildren(page.root);
     page.start();
+    if (!remembered) page.focus();
     message = await page.ended;
     page = null;
     tokens = null;

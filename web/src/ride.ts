@@ -24,7 +24,7 @@ export interface OwnPosition {
 export class OwnRide {
   readonly #connection: Connection;
   readonly #recorder: Recorder;
-  readonly #onPosition: (position: OwnPosition) => void;
+  readonly #onPosition: (position: OwnPosition | null) => void;
   readonly #closed = new AbortController();
   #watch: number | null = null;
   #lock: WakeLockSentinel | null = null;
@@ -34,7 +34,8 @@ export class OwnRide {
   #recorded: RecorderEvent = { unsent: 0, recording: false, elsewhere: false, refused: false, fault: null };
   #fault: string | null = null;
 
-  constructor(connection: Connection, userId: string, onPosition: (position: OwnPosition) => void) {
+  /** `onPosition` hears each position of the ride, and null when the ride has ended. */
+  constructor(connection: Connection, userId: string, onPosition: (position: OwnPosition | null) => void) {
     this.#connection = connection;
     this.#onPosition = onPosition;
     this.#recorder = new Recorder(connection, rideStorage(userId), (event) => this.#changed(event));
@@ -44,6 +45,7 @@ export class OwnRide {
   get figures(): RideFigures {
     return {
       recording: this.#recorded.recording,
+      waiting: this.#recorder.fixes === 0,
       startedAt: this.#startedAt,
       metres: this.#metres,
       speed: this.#speed,
@@ -90,8 +92,11 @@ export class OwnRide {
   }
 
   #changed(event: RecorderEvent): void {
-    if (this.#recorded.recording && !event.recording) this.#leave(); // the server has refused it for good
+    const ended = this.#recorded.recording && !event.recording; // by the rider, or refused for good by the server
     this.#recorded = event;
+    if (!ended || this.#closed.signal.aborted) return;
+    this.#leave();
+    this.#onPosition(null);
   }
 
   /** What another tab begins is shown here; what it left is taken up by the tab that the rider looks at. */
@@ -123,9 +128,7 @@ export class OwnRide {
   readonly #take = ({ coords, timestamp }: GeolocationPosition): void => {
     this.#fault = null;
     const place = { latitude: coords.latitude, longitude: coords.longitude };
-    this.#measure({ ...place, at: timestamp }, coords);
-    this.#onPosition({ ...positionOf(coords), speed: this.#speed });
-    this.#recorder.add({
+    const added = this.#recorder.add({
       timestamp,
       ...place,
       accuracy: coords.accuracy,
@@ -133,6 +136,9 @@ export class OwnRide {
       ...optional("speed", coords.speed),
       ...optional("heading", coords.heading),
     });
+    if (!added) return; // from before the ride, or told before
+    this.#measure({ ...place, at: timestamp }, coords);
+    this.#onPosition({ ...positionOf(coords), speed: this.#speed });
   };
 
   /** Distance for showing; the server's own, over the whole track, is the one that counts. */
@@ -153,8 +159,10 @@ export class OwnRide {
     return recording && startedAt !== null ? startedAt - this.#recorder.clockOffset : null;
   }
 
+  /** A ride that is not allowed to have a position ends before it has begun. */
   readonly #failed = (error: GeolocationPositionError): void => {
     this.#fault = positionFault(error);
+    if (error.code === error.PERMISSION_DENIED && this.#recorder.fixes === 0) void this.stop();
   };
 }
 

@@ -256,3 +256,30 @@ test("a refused ride that the server takes after all is no fault any more", asyn
   assert.deepEqual([events.at(-1)?.refused, events.at(-1)?.fault, recorder.unsent], [false, null, 0]);
   await recorder.close();
 });
+
+test("a position from before the ride is left out, but for a second", async () => {
+  const wire = new Wire();
+  wire.clock = new ServerClock(() => 300_000);
+  const recorder = recorderOn(wire);
+  await recorder.start();
+  ride(recorder, 11, 12);
+  assert.equal(recorder.fixes, 0);
+  ride(recorder, 299, 300);
+  assert.equal(recorder.fixes, 1);
+  await recorder.close();
+});
+
+test("a ride without a position leaves nothing on the server, whether there is a connection or not", async () => {
+  for (const live of [true, false]) {
+    const [storage, wire] = [new MemoryStorage(), new Wire()];
+    const recorder = recorderOn(wire, storage);
+    if (live) wire.up();
+    await recorder.start();
+    await settled();
+    await recorder.stop();
+    wire.up();
+    await settled();
+    assert.deepEqual([wire.sent, storage.load(), recorder.recording], [[], null, false]);
+    await recorder.close();
+  }
+});

@@ -4,7 +4,7 @@
  * The newest fix goes out live every `send_interval_ms`; what gathered meanwhile, or while there was no connection,
  * goes before it in batches. A track that was stopped without a network is finished when there is one. One that the
  * server refuses as it is, is tried ever less often, until the rider gives it up. Where pages share a storage, one
- * records at a time.
+ * records at a time. The server hears of a track with its first fix: one that never gets any leaves nothing there.
  */
 
 import { FixBuffer, type BufferStorage } from "./buffer.ts";
@@ -21,6 +21,9 @@ const ENVELOPE_BYTES = 128;
 
 /** Shortest time between two attempts to send, in milliseconds. */
 const LEAST_WAIT_MS = 250;
+
+/** A fix this much older than its track is of it still: clocks and receivers are not exact. */
+const EARLY_MS = 1_000;
 
 /** Waits after refusals that time alone does not mend, doubling. */
 const FIRST_REFUSED_WAIT_MS = 2_000;
@@ -86,6 +89,11 @@ export class Recorder {
     return this.#buffer?.unsent ?? 0;
   }
 
+  /** How many fixes the track has, sent or not. */
+  get fixes(): number {
+    return (this.#buffer?.lastSeq ?? -1) + 1;
+  }
+
   get trackId(): string | null {
     return this.#buffer?.trackId ?? null;
   }
@@ -124,21 +132,23 @@ export class Recorder {
     });
   }
 
-  /** Add a fix with the phone's own time; null when it is no newer than the last one. */
+  /** Add a fix with the phone's own time; null when it is no newer than the last one, or was taken before the track began. */
   add(fix: Omit<Fix, "seq">): Fix | null {
     const buffer = this.#buffer;
     if (!buffer || buffer.stopped) return null;
     const timestamp = Math.round(fix.timestamp + buffer.clockOffset);
-    if (timestamp <= buffer.newestTime) return null;
+    if (timestamp <= buffer.newestTime || timestamp < buffer.startedAt - EARLY_MS) return null;
     const added = buffer.add({ ...fix, timestamp });
     this.#tell();
     this.#schedule();
     return added;
   }
 
-  /** End the track; what is unsent goes out now, or as soon as that can be done. */
+  /** End the track; what is unsent goes out now, or as soon as that can be done. One without a fix is forgotten. */
   async stop(): Promise<void> {
-    this.#buffer?.stop();
+    const buffer = this.#buffer;
+    if (buffer && buffer.lastSeq < 0) await this.#drop(buffer);
+    else buffer?.stop();
     this.#tell();
     await this.flush();
   }
@@ -221,6 +231,7 @@ export class Recorder {
   }
 
   async #send(buffer: FixBuffer): Promise<void> {
+    if (buffer.lastSeq < 0) return buffer.stopped ? this.#drop(buffer) : undefined;
     if (!this.#known) {
       const started = await this.#line.ask("track:start", { track_id: buffer.trackId, started_at: buffer.startedAt });
       this.#intervalMs = started.send_interval_ms;

@@ -12,6 +12,8 @@ const LIFE_MS = 300_000;
 const GRACE_MS = 1500;
 /** This device knows better than the server where it is, for this long after its last word. */
 const LOCAL_MS = 10_000;
+/** What was sent last is heard by the server, and told to this page, within this time. */
+const LAST_WORD_MS = 3_000;
 /** Names and trails of riders out of sight are kept this long. */
 const MEMORY_MS = 600_000;
 const TURN_MS = 180;
@@ -70,6 +72,7 @@ export class Fleet {
   readonly #decoder = new FrameDecoder();
   readonly #riders = new Map<number, Rider>();
   #local = { rider: -1, until: 0 };
+  #forgotten = { rider: -1, until: 0 };
   /** Draw positions as they come and make nothing up (prefers-reduced-motion). */
   still = false;
 
@@ -77,7 +80,7 @@ export class Fleet {
   take(frame: LocationFrame, now: number): void {
     const changes = this.#decoder.take(frame, now);
     for (const sighting of changes.seen) {
-      if (!this.#isLocal(sighting.rider, now)) this.#show(sighting, now);
+      if (!this.#isLocal(sighting.rider, now) && !this.#isForgotten(sighting)) this.#show(sighting, now);
     }
     this.#lose(changes.gone.filter((rider) => !this.#isLocal(rider, now)), now);
   }
@@ -86,6 +89,13 @@ export class Fleet {
   takeLocal(sighting: Sighting, now: number): void {
     this.#local = { rider: sighting.rider, until: now + LOCAL_MS };
     this.#show(sighting, now);
+  }
+
+  /** Take a rider off who rides no more, whatever the server still remembers; news of a later ride bring them back. */
+  forget(rider: number, now: number): void {
+    this.#forgotten = { rider, until: now + LAST_WORD_MS };
+    if (this.#local.rider === rider) this.#local.until = 0;
+    this.#riders.delete(rider);
   }
 
   /** Forget what was heard on topics that are watched no more. */
@@ -110,6 +120,10 @@ export class Fleet {
 
   #isLocal(rider: number, now: number): boolean {
     return rider === this.#local.rider && now < this.#local.until;
+  }
+
+  #isForgotten({ rider, heardAt }: Sighting): boolean {
+    return rider === this.#forgotten.rider && heardAt <= this.#forgotten.until;
   }
 
   #show(sighting: Sighting, now: number): void {

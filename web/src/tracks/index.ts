@@ -20,7 +20,8 @@ export function mountTracks(root: HTMLElement, api: Api): () => void {
   const importer = new Importer(library, () => list.renew());
   const overview = element("div", { class: "tracks-overview" }, importer.root, list.root);
   const content = element("div", { class: "tracks-content" }, overview);
-  root.replaceChildren(element("h2", { class: "visually-hidden" }, "My rides"), content);
+  const heading = element("h2", { class: "visually-hidden", tabindex: "-1" }, "My rides");
+  root.replaceChildren(heading, content);
   importer.listenOn(content);
 
   const back = (renew: boolean): void => {
@@ -39,6 +40,7 @@ export function mountTracks(root: HTMLElement, api: Api): () => void {
       deleted: () => {
         list.remove(track.id);
         back(true);
+        heading.focus();
       },
     });
     content.replaceChildren(detail);

@@ -40,11 +40,16 @@ export class Panel {
       this.#content.append(this.#pane(tab));
     }
     list.addEventListener("keydown", (event) => this.#keys(event));
-    this.root = element("aside", { class: "panel", "aria-label": "Riders, your ride and your tracks" }, this.#handle, head, list, this.#content);
+    this.root = element("aside", { class: "panel", tabindex: "-1", "aria-label": "Riders, your ride and your tracks" }, this.#handle, head, list, this.#content);
     this.#listenToHandle();
     this.#sheet.addEventListener("change", this.#reach);
     this.#select(0);
     this.#become("peek");
+  }
+
+  /** Where keys go on from, when what had the focus is gone. */
+  focus(): void {
+    this.root.focus({ preventScroll: true });
   }
 
   /** Show a tab, and on a phone enough of the sheet to see it. */

@@ -6,6 +6,8 @@ import { distanceWords, durationWords, speedWords } from "../words.ts";
 
 export interface RideFigures {
   recording: boolean;
+  /** The ride has no position yet. */
+  waiting: boolean;
   startedAt: number | null;
   metres: number;
   speed: number | null;
@@ -16,11 +18,15 @@ export interface RideFigures {
   fault: string | null;
 }
 
+const PUBLIC_OFFLINE = "Nobody sees you move until there is a connection. Your privacy zones stay hidden.";
+
 const AUDIENCES: { value: Audience; title: string; hint: string }[] = [
   { value: "public", title: "Everyone", hint: "Riders near you see you move. Your privacy zones stay hidden." },
-  { value: "followers", title: "Followers", hint: "Only riders whose request to follow you was accepted." },
+  { value: "followers", title: "Followers", hint: "Riders cannot follow one another yet, so nobody sees you." },
   { value: "nobody", title: "Nobody", hint: "Your ride is recorded, and nobody sees you." },
 ];
+
+const NO_RIDE = { recording: false, waiting: true, startedAt: null, metres: 0, speed: null, unsent: 0, refused: false, fault: null };
 
 export class RidePane {
   readonly root: HTMLElement;
@@ -33,6 +39,8 @@ export class RidePane {
   readonly #giveUp = element("button", { type: "button", class: "button is-small", hidden: true }, "Give this ride up…");
   readonly #hint = element("p", { class: "hint", id: "audience-hint" });
   readonly #options: HTMLInputElement[] = [];
+  #audience: Audience | null = null;
+  #live = false;
 
   constructor(actions: { start(): void; stop(): void; giveUp(): void; share(audience: Audience): void }) {
     this.#toggle.addEventListener("click", () => (this.#toggle.classList.contains("is-stop") ? actions.stop() : actions.start()));
@@ -52,7 +60,7 @@ export class RidePane {
     );
     const figures = element("dl", { class: "figures" }, this.#distance.root, this.#time.root, this.#speed.root);
     this.root = element("div", { class: "ride" }, figures, this.#toggle, this.#unsent, this.#fault, this.#giveUp, sharing);
-    this.show({ recording: false, startedAt: null, metres: 0, speed: null, unsent: 0, live: false, refused: false, fault: null }, Date.now());
+    this.show({ ...NO_RIDE, live: false }, Date.now());
     this.showAudience(null);
   }
 
@@ -62,11 +70,13 @@ export class RidePane {
     this.#distance.set(distanceWords(ride.metres));
     this.#time.set(durationWords(ride.startedAt === null ? 0 : now - ride.startedAt));
     this.#speed.set(speedWords(ride.recording ? ride.speed : null));
-    setText(this.#unsent, unsentWords(ride));
+    setText(this.#unsent, keptWords(ride));
     this.#unsent.classList.toggle("is-waiting", ride.unsent > 3);
     setText(this.#fault, ride.fault ?? "");
     this.#fault.hidden = ride.fault === null;
     this.#giveUp.hidden = !ride.refused;
+    this.#live = ride.live;
+    this.#sayWhoSees();
   }
 
   /** The audience that holds; null when it is not known yet. */
@@ -75,13 +85,22 @@ export class RidePane {
       option.checked = option.value === audience;
       option.disabled = audience === null;
     }
-    this.#hint.textContent = AUDIENCES.find(({ value }) => value === audience)?.hint ?? "";
+    this.#audience = audience;
+    this.#sayWhoSees();
+  }
+
+  #sayWhoSees(): void {
+    const offline = this.#audience === "public" && !this.#live;
+    setText(this.#hint, offline ? PUBLIC_OFFLINE : (AUDIENCES.find(({ value }) => value === this.#audience)?.hint ?? ""));
   }
 }
 
-function unsentWords(ride: RideFigures): string {
-  if (ride.unsent > 3) {
-    const words = `${ride.unsent.toLocaleString()} positions kept on this device`;
+/** Where the positions of a ride are by now. */
+export function keptWords(ride: Pick<RideFigures, "recording" | "waiting" | "unsent" | "live">): string {
+  if (ride.recording && ride.waiting) return "Waiting for the first position.";
+  const few = ride.live ? 3 : 0; // with a connection these are on their way
+  if (ride.unsent > few) {
+    const words = `${ride.unsent.toLocaleString()} ${ride.unsent === 1 ? "position" : "positions"} kept on this device`;
     return ride.live ? `${words}, sending…` : `${words} until there is a connection.`;
   }
   return ride.recording ? "Every position is safe with the server." : "Positions come from this device and are recorded until you stop.";
