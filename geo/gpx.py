@@ -265,8 +265,13 @@ def _interned(_prefix: str | None, _uri: str) -> None:
 
 def _nothing_recorded(routes: int, waypoints: int) -> str:
     if routes or waypoints:
-        return f"has no track points, only {routes} routes and {waypoints} waypoints, which are not recordings"
+        found = [_counted(count, what) for count, what in ((routes, "route"), (waypoints, "waypoint")) if count]
+        return f"has no track points, only {' and '.join(found)}: these are plans and places, not recordings"
     return "has no track points"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def number(text: str | None) -> float | None:

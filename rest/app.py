@@ -35,6 +35,11 @@ _ANSWER_HEADERS = (
     TRACE_HEADER,
 )
 _PREFLIGHT_SECONDS = 600
+_ABOUT = (
+    "Most paths need a token: sign in with `POST /v1/auth/login` (or `POST /v1/auth/register`), then choose **Authorize**"
+    " and put in the `access_token` of the answer. It holds for `expires_in` seconds; `POST /v1/auth/refresh` gives the"
+    " next one."
+)
 
 
 class RestApp(FastAPI):
@@ -71,6 +76,7 @@ def create_rest(
     app = RestApp(
         title="ThrottleCove",
         version=version,
+        description=_ABOUT,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,

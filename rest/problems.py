@@ -24,6 +24,31 @@ _TYPE = "urn:throttlecove:problem:"
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _MOST_ERRORS = 20
 _LONGEST_FIELD = 100
+_SENTENCES = {
+    "missing": "is required",
+    "string_type": "must be text",
+    "string_too_short": "must have at least {min_length} characters",
+    "string_too_long": "must have at most {max_length} characters",
+    "too_short": "must have at least {min_length} entries",
+    "too_long": "must have at most {max_length} entries",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "finite_number": "must be a finite number",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "greater_than_equal": "must be at least {ge}",
+    "greater_than": "must be more than {gt}",
+    "less_than_equal": "must be at most {le}",
+    "less_than": "must be less than {lt}",
+    "uuid_type": "must be a UUID",
+    "uuid_parsing": "must be a UUID",
+    "literal_error": "must be one of {expected}",
+    "enum": "must be one of {expected}",
+}
+"""What the types of pydantic's errors mean for whoever reads them after the name of the field."""
 
 PROBLEM_SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -176,8 +201,16 @@ def _field_error(error: dict[str, Any]) -> dict[str, str]:
 def _message(error: dict[str, Any]) -> str:
     if error["type"] == "extra_forbidden":
         return "is not a field of this request"
+    if sentence := _SENTENCES.get(error["type"]):
+        return _in_words(sentence, error.get("ctx", {}))
     message: str = error["msg"]
     return message.removeprefix("Value error, ")
+
+
+def _in_words(sentence: str, limits: dict[str, Any]) -> str:
+    """The sentence with its limits; what there is one of is not in the plural."""
+    words = sentence.format_map(limits)
+    return words.replace(" 1 characters", " 1 character").replace(" 1 entries", " 1 entry")
 
 
 def _of(code: Code, message: str) -> Problem:

@@ -34,6 +34,8 @@ def create_demo_rider(url: str) -> None:
 def give_past_rides(url: str, environment: Mapping[str, str], log: Path) -> bool:
     """Something for the list of rides; False when that failed and the log says why."""
     command = ["loadtests.past_rides", "--url", url, "--identifier", DEMO_USER, "--password", DEMO_PASSWORD]
+    log.unlink(missing_ok=True)
+    log.touch(mode=0o600)  # as all logs
     with log.open("wb") as said:
         done = subprocess.run(  # noqa: S603 - our own module
             [sys.executable, "-m", *command], env=dict(environment), stdout=said, stderr=subprocess.STDOUT, check=False

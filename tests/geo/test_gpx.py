@@ -53,6 +53,18 @@ def test_points_of_all_segments_are_read_with_their_times() -> None:
 
 
 @pytest.mark.parametrize(
+    ("inner", "found"),
+    [
+        ("<rte/>", "only 1 route:"),
+        ('<rte/><rte/><wpt lat="1" lon="2"/>', "only 2 routes and 1 waypoint:"),
+        ("", "has no track points"),
+    ],
+)
+def test_a_file_without_a_recording_is_told_what_it_has_instead(inner: str, found: str) -> None:
+    assert found in str(refusal(f'<gpx xmlns="http://www.topografix.com/GPX/1/1" version="1.1">{inner}</gpx>'))
+
+
+@pytest.mark.parametrize(
     "inner",
     [
         "<speed>3.5</speed><course>90</course>",

@@ -87,6 +87,22 @@ async def test_every_field_at_fault_is_named(rest: Rest) -> None:
 
 
 @pytest.mark.parametrize(
+    ("changed", "sentence"),
+    [
+        ({"password": "short"}, "must have at least 8 characters"),
+        ({"username": ""}, "must have at least 1 character"),
+        ({"username": 7}, "must be text"),
+    ],
+)
+async def test_what_is_wrong_with_a_field_can_be_read_after_its_name(
+    rest: Rest, changed: dict[str, Any], sentence: str
+) -> None:
+    answer = await rest.client.post("/v1/auth/register", json=REGISTER | changed)
+
+    assert problem(answer, 422, "invalid", *changed)["detail"] == sentence
+
+
+@pytest.mark.parametrize(
     "body",
     [
         b"",

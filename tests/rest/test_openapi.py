@@ -26,6 +26,11 @@ def operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]
             yield f"{method.upper()} {path}", operation
 
 
+async def test_the_document_says_where_a_token_comes_from(document: dict[str, Any]) -> None:
+    assert "/v1/auth/login" in document["paths"]
+    assert "`POST /v1/auth/login`" in document["info"]["description"]
+
+
 async def test_every_error_is_documented_as_a_problem(document: dict[str, Any]) -> None:
     for name, operation in operations(document):
         errors = {int(status): each for status, each in operation["responses"].items() if int(status) >= 400}

@@ -144,6 +144,9 @@ async def test_a_ride_is_exported_deleted_and_imported_again(browser: Browser, s
         await page.get_by_role("button", name="Delete…").click()
         await page.get_by_role("dialog").get_by_role("button", name="Delete", exact=True).click()
         await expect(page.get_by_text("No rides yet.")).to_be_visible()
+        await expect(page.get_by_role("heading", name="My rides")).to_be_focused()
+        await page.get_by_role("button", name="Close the message about photo.gpx").click()
+        await expect(page.get_by_text("photo.gpx")).to_be_hidden()
         await import_file(page, "again.gpx", exported.read_bytes())
         await expect(page.get_by_text("again.gpx: one ride with 600 points")).to_be_visible()
         carla.window.complaints[:] = [one for one in carla.window.complaints if "status of 4" not in one]

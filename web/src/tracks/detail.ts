@@ -32,8 +32,9 @@ export function trackDetail(track: Track, library: Library, api: Api, events: De
     exportsOf(track, library, api),
     element("div", { class: "tracks-actions" }, deletion),
   );
-  void fill(profile, () => library.profile(track.id), profileParts);
-  void showFigures(figures, track, library);
+  const measured = library.profile(track.id);
+  void fill(profile, () => measured, profileParts);
+  void showFigures(figures, track, library, measured.then(hasAltitude, () => true));
   void draw(track, title, library, api, root);
   return root;
 }
@@ -50,16 +51,21 @@ async function fill<T>(place: HTMLElement, load: () => Promise<T>, show: (loaded
 }
 
 /** The figures, asked for again until they are computed or the view is closed. */
-async function showFigures(place: HTMLElement, track: Track, library: Library, looks = 0): Promise<void> {
+async function showFigures(place: HTMLElement, track: Track, library: Library, climbs: Promise<boolean>, looks = 0): Promise<void> {
   let known = true;
-  await fill(place, () => library.statistics(track.id), (loaded) => {
+  await fill(place, () => Promise.all([library.statistics(track.id), climbs]), ([loaded, withHeights]) => {
     known = loaded.figures !== null || loaded.state === "recording";
-    return statistics(loaded);
+    return statistics(loaded, withHeights);
   });
-  if (!known) setTimeout(() => place.isConnected && void showFigures(place, track, library, looks + 1), pauseMs(looks));
+  if (!known) setTimeout(() => place.isConnected && void showFigures(place, track, library, climbs, looks + 1), pauseMs(looks));
 }
 
-function statistics({ figures: of, state, stops }: Statistics): Node[] {
+/** Without a single altitude nobody knows how far up and down it went: the server's sums of nothing are 0. */
+export function hasAltitude({ altitude }: Pick<Profile, "altitude">): boolean {
+  return altitude.some((metres) => metres !== null);
+}
+
+function statistics({ figures: of, state, stops }: Statistics, withHeights: boolean): Node[] {
   if (of === null) return [row("State", state === "recording" ? "being recorded" : "being computed…")];
   return [
     row("Distance", format.distance(of.distance_metres)),
@@ -67,8 +73,8 @@ function statistics({ figures: of, state, stops }: Statistics): Node[] {
     row("Under way", format.duration(of.moving_seconds)),
     row("Average", format.speed(of.average_speed)),
     row("Fastest", format.speed(of.max_speed)),
-    row("Climb", format.height(of.ascent_metres)),
-    row("Descent", format.height(of.descent_metres)),
+    row("Climb", withHeights ? format.height(of.ascent_metres) : "–"),
+    row("Descent", withHeights ? format.height(of.descent_metres) : "–"),
     row("Stops", String(stops.length)),
   ];
 }

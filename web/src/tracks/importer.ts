@@ -8,11 +8,15 @@ import type { ImportedTrack } from "./types.ts";
 /** The server's own limit (64 MiB): what it would refuse is not sent. */
 const MOST_BYTES = 64 * 2 ** 20;
 
+/** So many results stay; older ones make room. */
+const MOST_RESULTS = 4;
+
 export class Importer {
   readonly root: HTMLElement;
   readonly #library: Library;
   readonly #imported: () => void;
   readonly #results = element("ul", { class: "tracks-results", "aria-live": "polite" });
+  readonly #choose: HTMLButtonElement;
   #queue: Promise<void> = Promise.resolve();
 
   constructor(library: Library, imported: () => void) {
@@ -23,10 +27,11 @@ export class Importer {
       this.take(picker.files);
       picker.value = "";
     });
+    this.#choose = button("Import GPX…", () => picker.click());
     this.root = element(
       "div",
       { class: "tracks-import" },
-      button("Import GPX…", () => picker.click()),
+      this.#choose,
       element("span", { class: "tracks-hint" }, `or drop files here, up to ${format.mebibytes(MOST_BYTES)} each`),
       picker,
       this.#results,
@@ -55,9 +60,22 @@ export class Importer {
     for (const file of files ?? []) {
       const words = element("span", {}, `${file.name}: waiting`);
       const progress = element("progress", { "aria-label": `Import of ${file.name}` });
-      this.#results.append(element("li", {}, words, progress));
-      this.#queue = this.#queue.then(() => this.#import(file, words, progress));
+      const result = element("li", {}, words, progress);
+      this.#results.append(result);
+      this.#queue = this.#queue.then(() => this.#import(file, words, progress)).then(() => this.#finish(result, file.name));
     }
+  }
+
+  /** What came of a file can be closed, and makes room for what came of later ones. */
+  #finish(result: HTMLElement, name: string): void {
+    const close = button("×", () => {
+      result.remove();
+      this.#choose.focus();
+    }, "is-link", { "aria-label": `Close the message about ${name}` });
+    result.append(close);
+    result.classList.add("is-over");
+    const over = [...this.#results.querySelectorAll(".is-over")];
+    for (const oldest of over.slice(0, Math.max(0, over.length - MOST_RESULTS))) oldest.remove();
   }
 
   async #import(file: File, words: HTMLElement, progress: HTMLElement): Promise<void> {

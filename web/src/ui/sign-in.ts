@@ -9,6 +9,9 @@ import { mark } from "./icons.ts";
 /** Shortest password that the server takes. */
 const SHORTEST_PASSWORD = 8;
 
+/** What the server's sentences about a field are about. */
+const SUBJECTS: Readonly<Record<string, string>> = { username: "The username", email: "The e-mail address", password: "The password" };
+
 /** A form that resolves when somebody has signed in, and is gone then. */
 export function signIn(host: HTMLElement, config: Config, message: string | null): Promise<Tokens> {
   return new Promise((resolve) => {
@@ -135,7 +138,7 @@ class SignInForm {
           ? "The server does not answer right now. Please try again in a moment."
           : "There is no network. Check your connection and try again.";
       default:
-        return refused.field ? `${capital(refused.field)}: ${refused.message}` : capital(refused.message);
+        return refused.field ? `${SUBJECTS[refused.field] ?? capital(refused.field)} ${refused.message}.` : capital(refused.message);
     }
   }
 
