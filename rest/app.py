@@ -36,9 +36,9 @@ _ANSWER_HEADERS = (
 )
 _PREFLIGHT_SECONDS = 600
 _ABOUT = (
-    "Most paths need a token: sign in with `POST /v1/auth/login` (or `POST /v1/auth/register`), then choose **Authorize**"
-    " and put in the `access_token` of the answer. It holds for `expires_in` seconds; `POST /v1/auth/refresh` gives the"
-    " next one."
+    "Most paths need a token: sign in with `POST /v1/auth/login` (or `POST /v1/auth/register`), then choose"
+    " **Authorize** and put in the `access_token` of the answer. It holds for `expires_in` seconds;"
+    " `POST /v1/auth/refresh` gives the next one."
 )
 
 
