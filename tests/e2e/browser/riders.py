@@ -56,6 +56,8 @@ class BrowserRider:
         await expect(everyone).to_be_checked()
         await self.page.get_by_role("button", name="Start ride").click()
         await self.page.get_by_role("button", name="Stop ride").wait_for()
+        self._told = 0.0  # where the device was before is no part of the ride
+        await self.ride_on()
 
     async def ride_on(self) -> None:
         """Be where the ride has come to by now, as often as a phone would say so."""

@@ -1,4 +1,4 @@
-"""A ride of one's own at the page: it needs a position, it is off the map when it has ended, and it is not forgotten."""
+"""A ride of one's own at the page: it needs a position, is not left unasked, and is off the map when it has ended."""
 
 import pytest
 from playwright.async_api import Browser, expect
