@@ -39,9 +39,11 @@ async def ensure_partition(connection: Any, month: int) -> bool:
     `connection` is asyncpg's, outside a transaction. Raises what asyncpg raises; nothing is left half-made.
     """
     name = partition_name(month)
+    if await _is_attached(connection, name):
+        return False
+    # The look above has a transaction of its own: one that has looked at the catalogue before it waited for the lock
+    # may go on believing what it saw, because Postgres hears of changes when it locks a table for the first time.
     async with connection.transaction():
-        if await _is_attached(connection, name):
-            return False
         await connection.execute("SELECT pg_advisory_xact_lock($1, $2)", _LOCK, month)
         if await _is_attached(connection, name):
             return False

@@ -52,7 +52,7 @@ def invalid_field(complaint: str) -> Invalid:
     """msgspec's complaint with its path (``… - at `$.fix.latitude` ``) taken apart into a sentence and a field."""
     at = _AT.search(complaint)
     sentence = complaint[: at.start()] if at else complaint
-    path = at.group(1) if at else ""
+    path = (at.group(1) if at else "").removesuffix("[...]")  # somewhere inside, says msgspec of what has no type
     named = _NAMED.search(sentence)
     field = ".".join(part for part in (path, named.group(1) if named else "") if part)
     return Invalid(sentence, field=field or None)

@@ -86,6 +86,8 @@ def only_one(directory: Path, report: Report) -> Iterator[Record]:
         record.add(Entry("demonstration", os.getpid(), tuple(sys.orig_argv)))
         yield record
         record.clear()
+        # Said, not left to the closing of the file: a part that was started a moment ago may have it open still.
+        fcntl.flock(lock, fcntl.LOCK_UN)
 
 
 def end_demonstration(directory: Path, report: Report) -> None:

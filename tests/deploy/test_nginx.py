@@ -66,7 +66,7 @@ async def test_every_transport_reaches_both_nodes_and_riders_see_each_other(fron
     for phone in phones:
         await eventually(lambda phone=phone: all(phone.sees(other.account.rider) for other in phones))
     for phone in phones:
-        await phone.client.disconnect()
+        await phone.disconnect()
 
 
 async def test_when_a_node_dies_its_riders_come_back_at_the_other(front: Front) -> None:
@@ -79,13 +79,14 @@ async def test_when_a_node_dies_its_riders_come_back_at_the_other(front: Front) 
     await eventually(lambda: sum(not phone.client.connected for phone in phones) == cut, timeout=20)
     for number, phone in enumerate(phones):
         if not phone.client.connected:
+            await phone.disconnect()
             again = Phone(phone.account)
             await again.connect(front.url, TRANSPORTS[number % len(TRANSPORTS)])
             await rides(again, 46.5)
             phones[number] = again
     assert await sockets(front.two) == len(phones)
     for phone in phones:
-        await phone.client.disconnect()
+        await phone.disconnect()
     front.one.start()
     await front.one.ready()
 

@@ -171,7 +171,11 @@ class Phone:
         return await self.ask("location:update", {"track_id": track_id, "fix": fix(seq, latitude, longitude, **more)})
 
     async def disconnect(self) -> None:
+        """Hang up; also what a connection that was cut has left open."""
         await self.client.disconnect()
+        session = self.client.eio.http
+        if session is not None and not session.closed:
+            await session.close()
 
 
 def fix(seq: int, latitude: float, longitude: float, **more: Any) -> dict[str, Any]:

@@ -159,7 +159,7 @@ def update(track: str, latitude: str) -> str:
         ("NaN", "fix.latitude"),
         ("Infinity", "fix.latitude"),
         ("-Infinity", "fix.latitude"),
-        ("1e999", "fix.latitude"),
+        ("1e999", "fix"),
         ("046.5", "fix.latitude"),
         ("46.5,", "fix.latitude"),
         ('"46.5"', "fix.latitude"),

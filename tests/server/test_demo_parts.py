@@ -31,7 +31,10 @@ def part(directory: Path, program: str = "import signal; signal.pause()") -> Par
 
 def start(each: Part, record: Record) -> Entry:
     each.start(os.environ, record)
-    return record.read()[-1]
+    entry = record.read()[-1]
+    # A moment passes until a new process has its command line, by which it is known.
+    assert processes.wait_until(lambda: entry.runs, timeout_seconds=10)
+    return entry
 
 
 async def test_who_does_not_hear_is_killed_at_the_second_signal(record: Record, tmp_path: Path) -> None:
@@ -69,8 +72,8 @@ def test_two_do_not_share_a_directory(tmp_path: Path) -> None:
 
 async def test_why_a_part_has_ended_is_told_from_its_own_log(record: Record, tmp_path: Path) -> None:
     failing = part(tmp_path, r"import sys; print('\0\0no wheels'); sys.exit(3)")
-    start(failing, record)
-    start(failing, record)
+    failing.start(os.environ, record)
+    failing.start(os.environ, record)
     with pytest.raises(DemoFailed) as failed:
         await eventually(failing.check)
     assert "the part ended with status 3" in str(failed.value)

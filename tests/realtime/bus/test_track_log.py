@@ -158,7 +158,7 @@ async def test_a_replica_that_was_taken_away_for_good_is_waited_for_until_somebo
     assert not log.misses_a_replica
     with replica_of(own_redis, tmp_path / "another") as another:
         await eventually(lambda: connected_replicas(client), timeout=20)
-        await log.append([b"both again"])
+        await eventually(lambda: _goes_through(log, b"both again"))
         assert await client.exists(REPLICA_MARK)
         another.kill()
     await log.aclose()
