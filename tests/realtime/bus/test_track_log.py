@@ -122,6 +122,7 @@ async def test_with_a_replica_an_append_waits_for_it_and_without_it_is_unavailab
     await log.append([b"alone"])
     with replica_of(own_redis, tmp_path / "replica") as replica:
         await eventually(lambda: connected_replicas(client), timeout=20)
+        await eventually(lambda: _goes_through(log, b"both"))
         async with Redis.from_url(replica.url) as copy:
             for number in range(20):
                 await log.append([b"both %d" % number])
@@ -146,7 +147,7 @@ async def test_a_replica_that_was_taken_away_for_good_is_waited_for_until_somebo
     log = make_log(own_redis)
     with replica_of(own_redis, tmp_path / "replica") as replica:
         await eventually(lambda: connected_replicas(client), timeout=20)
-        await log.append([b"both"])
+        await eventually(lambda: _goes_through(log, b"both"))  # it may still be loading what came before
         replica.kill()
     with pytest.raises(Unavailable):
         await log.append([b"refused"])
