@@ -1,6 +1,7 @@
 """The shipped nginx configuration, run as it is: only the addresses and the place of its files are the test's."""
 
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,7 +30,9 @@ def nginx(directory: Path, nodes: dict[str, int]) -> Iterator[str]:
     port = free_port()
     configuration = directory / "nginx.conf"
     configuration.write_text(placed(directory, port, nodes))
-    command = ["nginx", "-p", str(directory), "-c", str(configuration), "-e", str(directory / "nginx.log")]
+    # Debian keeps servers out of the path of users who are not root.
+    program = shutil.which("nginx") or "/usr/sbin/nginx"
+    command = [program, "-p", str(directory), "-c", str(configuration), "-e", str(directory / "nginx.log")]
     subprocess.run([*command, "-t", "-q"], check=True)
     process = subprocess.Popen([*command, "-g", "daemon off;"])
     try:
