@@ -9,6 +9,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
+from realtime.bus.takeover import ORDER_MS
 from server.stack import RedisServer
 from tests.e2e.phones import Account, Phone, around, fix, login, now_ms, phone, register
 from tests.e2e.processes import Node, Pair, Site, pair_of, site
@@ -193,6 +194,8 @@ async def test_a_node_that_was_paused_does_not_take_the_dot_back(pair: Pair) -> 
     """It reads, when it goes on, that a track was started again by a connection that its phone has given up since."""
     async with riding(pair) as ride:
         async with phone(ride.account) as hanging, phone(await register(pair.two.url)) as newcomer:
+            connected = now_ms()
+            await eventually(lambda: now_ms() - connected > ORDER_MS)  # else the order of arrival counts
             ride.one.pause()
             begun = await hanging.tell("track:start", {"track_id": ride.track, "started_at": now_ms()})
             stale = {"track_id": ride.track, "fix": fix(1, *north(9), timestamp=ride.began_ms + 5_000)}
