@@ -1,52 +1,144 @@
-"""Socket.IO packets as they leave and arrive: encoded once for any number of sockets, decoded straight into types.
+"""Socket.IO packets as they leave: encoded once in each format in use, for any number of sockets.
 
-The layers above say what they want sent (`encode_event`) and what they expect (`PayloadDecoder`); text, frames and
-formats stay here.
+The layers above say what they want sent (`encode_event`, …); text, frames and formats stay here. JSON is written at
+once, so what a handler does to its values afterwards changes nothing. Msgpack is made from that JSON when the first
+socket asks for it: so both formats say exactly the same, whatever dates, UUIDs, enums, raw JSON and NaN were in it.
 """
 
-from typing import Generic, TypeVar
+from base64 import b64encode
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import NamedTuple
 
 import msgspec
 
-P = TypeVar("P")
+from realtime.wire.arguments import Arguments, P, PayloadDecoder
+from realtime.wire.binary import put_back, take_out
+from realtime.wire.header import ROOT, Format, Kind
+from realtime.wire.msgpack import pack, plain_json
+
+__all__ = (
+    "Arguments",
+    "Format",
+    "Lane",
+    "P",
+    "Packet",
+    "PayloadDecoder",
+    "encode_ack",
+    "encode_connect",
+    "encode_connect_error",
+    "encode_disconnect",
+    "encode_event",
+    "encode_json",
+    "engine_packet",
+)
 
 _encode = msgspec.json.Encoder().encode
+_JSON = Format.JSON
+
+_SEPARATOR = "\x1e"
+_TEXT, _BINARY = 0x81, 0x82
+"""First bytes of WebSocket frames that are whole messages."""
+_TO_BINARY = Kind.BINARY_EVENT - Kind.EVENT
+_SHORT = {first: tuple(bytes((first, length)) for length in range(126)) for first in (_TEXT, _BINARY)}
+_SHORT_TEXT = _SHORT[_TEXT]
+
+
+class Lane(IntEnum):
+    """Which packets go first when a socket's transport is full, and which may be dropped or replaced."""
+
+    SOS = 0
+    DURABLE = 1
+    LIVE = 2
+
+
+class _Head(NamedTuple):
+    """What stands before the values of a Socket.IO packet."""
+
+    kind: Kind
+    namespace: str
+    ack_id: int | None
+
+
+_PLAIN_EVENT = _Head(Kind.EVENT, ROOT, None)
+
+
+class _Size(int):
+    """Bytes on the wire: a number, as `outbox` reads it, and a method of the format."""
+
+    packet: "Packet"
+
+    def __call__(self, form: Format) -> int:
+        return len(self.packet.frames(form))
 
 
 class Packet:
-    """One Engine.IO text packet, as the WebSocket frame in which it is written: one object for any number of sockets.
+    """One packet, as the WebSocket frames in which it is written; immutable."""
 
-    `text` is the Engine.IO type and the data, for example `42["name",{…}]`.
-    """
+    __slots__ = ("_attachments", "_head", "_json", "_msgpack", "lane")
 
-    __slots__ = ("frame",)
+    def __init__(
+        self,
+        text: str | bytes,
+        head: _Head | None = None,
+        lane: Lane = Lane.DURABLE,
+        attachments: Sequence[bytes] = (),
+    ) -> None:
+        """`text` is an Engine.IO packet, for example `42["name",{…}]`; without a head it is the same in any format."""
+        data = text if isinstance(text, bytes) else text.encode()
+        length = len(data)
+        self._json = _SHORT_TEXT[length] + data if length < 126 else _frame(_TEXT, data)
+        self._head = head
+        self._attachments = attachments
+        self._msgpack: bytes | None = None
+        self.lane = lane
+        if attachments:
+            self._json += b"".join(_frame(_BINARY, part) for part in attachments)
 
-    def __init__(self, text: str) -> None:
-        self.frame = text_frame(text.encode())
+    def frames(self, form: Format) -> bytes:
+        """All its WebSocket frames, joined; encoded when first asked for."""
+        if form is _JSON:
+            return self._json
+        if self._msgpack is None:
+            self._msgpack = self._json if self._head is None else _frame(_BINARY, self._packed(self._head))
+        return self._msgpack
+
+    def payload(self, form: Format) -> str:
+        """As it stands in a long-polling payload: Engine.IO packets, the binary ones in base64 after a `b`."""
+        if form is _JSON or self._head is None:
+            return _SEPARATOR.join((self.text, *map(_as_text, self._attachments)))
+        return _as_text(_unframed(self.frames(form)))
 
     @property
-    def size(self) -> int:
-        """Bytes on the wire."""
-        return len(self.frame)
+    def size(self) -> _Size:
+        """Bytes on the wire, of a format."""
+        size = _Size(len(self._json))
+        size.packet = self
+        return size
+
+    @property
+    def frame(self) -> bytes:
+        """Its frames as JSON."""
+        return self._json
 
     @property
     def text(self) -> str:
-        """The packet without its frame."""
-        length = self.frame[1]
-        return self.frame[_HEADER_BYTES.get(length, 2) :].decode()
+        """The Engine.IO packet as JSON, without its frame and its attachments."""
+        return _unframed(self._json).decode()
+
+    def _packed(self, head: _Head) -> bytes:
+        """Itself as msgpack, made from the JSON."""
+        kind, namespace, ack_id = head
+        body = _unframed(self._json)[len(_prefix(head, len(self._attachments))) :]
+        if not body:
+            return pack(kind, namespace, ack_id)
+        data = plain_json(body)
+        return pack(kind, namespace, ack_id, put_back(data, self._attachments) if self._attachments else data)
 
 
-_HEADER_BYTES = {126: 4, 127: 10}
-
-
-def text_frame(data: bytes) -> bytes:
-    """One final, unmasked text frame (RFC 6455, section 5.2)."""
-    length = len(data)
-    if length < 126:
-        return bytes((0x81, length)) + data
-    if length < 1 << 16:
-        return b"\x81\x7e" + length.to_bytes(2, "big") + data
-    return b"\x81\x7f" + length.to_bytes(8, "big") + data
+def engine_packet(text: str) -> Packet:
+    """A packet of Engine.IO alone: `2`, `6`, `3probe`, `0{…}`."""
+    return Packet(text)
 
 
 def encode_json(value: object) -> str:
@@ -54,42 +146,81 @@ def encode_json(value: object) -> str:
     return _encode(value).decode()
 
 
-def encode_event(name: str, payload: object) -> Packet:
-    """An EVENT of namespace `/` with one argument: a struct, a dict or anything else that msgspec writes as JSON."""
-    return Packet("42" + _encode((name, payload)).decode())
+def encode_event(
+    name: str,
+    *arguments: object,
+    namespace: str = ROOT,
+    ack_id: int | None = None,
+    lane: Lane = Lane.DURABLE,
+    binary: bool = False,
+) -> Packet:
+    """An EVENT with any number of arguments: structs, dicts or anything else that msgspec writes as JSON.
 
-
-def encode_ack(ack_id: int, answer: object) -> Packet:
-    """The ACK with one argument for the client's packet `ack_id`."""
-    return Packet(f"43{ack_id}" + _encode((answer,)).decode())
-
-
-class PayloadDecoder(Generic[P]):
-    """Decodes an argument straight into `kind`; made once for each contract."""
-
-    def __init__(self, kind: type[P]) -> None:
-        self.json = msgspec.json.Decoder(kind)
-
-
-class Arguments:
-    """The arguments of an event (or the `auth` of a CONNECT) as they arrived, not decoded yet.
-
-    `binary` says that at least one binary attachment came with them; such arguments are not decoded.
+    With `binary`, `bytes` anywhere in the arguments go as binary; without it nothing is searched, and they go as text
+    in base64. Raises TypeError, ValueError or RecursionError for what cannot be written, BadPlaceholder (a ValueError)
+    for what would be mistaken for an attachment.
     """
+    if not binary and ack_id is None and namespace == ROOT:
+        return Packet(b"42" + _encode((name, *arguments)), _PLAIN_EVENT, lane)
+    return _packet(_Head(Kind.EVENT, namespace, ack_id), (name, *arguments), lane, binary=binary)
 
-    __slots__ = ("binary", "raw", "size")
 
-    def __init__(self, raw: list[msgspec.Raw], size: int, *, binary: bool = False) -> None:
-        self.raw = raw
-        self.size = size
-        self.binary = binary
+def encode_ack(
+    ack_id: int, *answers: object, namespace: str = ROOT, lane: Lane = Lane.DURABLE, binary: bool = False
+) -> Packet:
+    """The ACK of the peer's packet `ack_id`; `binary` and what it raises as of `encode_event`."""
+    return _packet(_Head(Kind.ACK, namespace, ack_id), answers, lane, binary=binary)
 
-    def __len__(self) -> int:
-        return len(self.raw)
 
-    def decode(self, decoder: PayloadDecoder[P]) -> P:
-        """The only argument as the decoder's type.
+def encode_connect(sid: str, namespace: str = ROOT) -> Packet:
+    """The CONNECT that lets a client in."""
+    return _packet(_Head(Kind.CONNECT, namespace, None), {"sid": sid})
 
-        Raises msgspec.ValidationError (its message names the field as a path), msgspec.DecodeError or RecursionError.
-        """
-        return decoder.json.decode(self.raw[0])
+
+def encode_connect_error(body: dict[str, object], namespace: str = ROOT) -> Packet:
+    """The CONNECT_ERROR that does not: `message`, and `data` with details."""
+    return _packet(_Head(Kind.CONNECT_ERROR, namespace, None), body)
+
+
+def encode_disconnect(namespace: str = ROOT) -> Packet:
+    """The DISCONNECT from a namespace."""
+    head = _Head(Kind.DISCONNECT, namespace, None)
+    return Packet(_prefix(head, 0), head)
+
+
+def _packet(head: _Head, data: object, lane: Lane = Lane.DURABLE, *, binary: bool = False) -> Packet:
+    attachments: list[bytes] = []
+    if binary and isinstance(data, tuple):
+        data, attachments = take_out(data)
+    return Packet(_prefix(head, len(attachments)) + _encode(data), head, lane, attachments)
+
+
+def _prefix(head: _Head, attachments: int) -> bytes:
+    """What stands before the JSON, the Engine.IO type of messages included."""
+    kind, namespace, ack_id = head
+    binary = f"{kind + _TO_BINARY:d}{attachments}-" if attachments else f"{kind:d}"
+    nsp = "" if namespace == ROOT else f"{namespace},"
+    return f"4{binary}{nsp}{'' if ack_id is None else ack_id}".encode()
+
+
+def _frame(first: int, data: bytes) -> bytes:
+    """One final, unmasked WebSocket frame (RFC 6455, section 5.2)."""
+    length = len(data)
+    if length < 126:
+        return _SHORT[first][length] + data
+    if length < 1 << 16:
+        return b"%c\x7e" % first + length.to_bytes(2, "big") + data
+    return b"%c\x7f" % first + length.to_bytes(8, "big") + data
+
+
+def _unframed(frames: bytes) -> bytes:
+    """What is in the first of some frames of ours."""
+    length = frames[1]
+    if length < 126:
+        return frames[2 : 2 + length]
+    begin = 4 if length == 126 else 10
+    return frames[begin : begin + int.from_bytes(frames[2:begin], "big")]
+
+
+def _as_text(data: bytes) -> str:
+    return "b" + b64encode(data).decode()

@@ -1,0 +1,74 @@
+"""What came with an event, an ack or a CONNECT: decoded when its reader says into what.
+
+JSON stays text until then, so that a contract's payload goes straight into its type; values of msgpack and values with
+attachments are plain Python already.
+"""
+
+from typing import Generic, TypeVar
+
+import msgspec
+
+P = TypeVar("P")
+
+_decode = msgspec.json.Decoder().decode
+
+
+class PayloadDecoder(Generic[P]):
+    """Decodes an argument straight into `kind`, equally strict in both formats; made once for each contract."""
+
+    def __init__(self, kind: type[P]) -> None:
+        self.json = msgspec.json.Decoder(kind)
+        self._kind = kind
+
+    def plain(self, value: object) -> P:
+        """The same of a value in plain Python, as if it had come as JSON."""
+        return msgspec.convert(value, self._kind, str_keys=True)
+
+
+class Arguments:
+    """Values as they arrived, as JSON.
+
+    `size` is in bytes, attachments included. `binary` says that at least one binary value came with them.
+    """
+
+    __slots__ = ("binary", "raw", "size")
+
+    def __init__(self, raw: list[msgspec.Raw], size: int, *, binary: bool = False) -> None:
+        self.raw = raw
+        self.size = size
+        self.binary = binary
+
+    def __len__(self) -> int:
+        return len(self.raw)
+
+    def decode(self, decoder: PayloadDecoder[P]) -> P:
+        """The first argument as the decoder's type.
+
+        Raises msgspec.ValidationError (its message names the field as a path), msgspec.DecodeError or RecursionError.
+        """
+        return decoder.json.decode(self.raw[0])
+
+    def values(self) -> list[object]:
+        """All arguments in plain Python; binary ones are `bytes`. Raises ValueError (of which DecodeError is one)."""
+        return [_decode(raw) for raw in self.raw]
+
+
+class PlainArguments(Arguments):
+    """Values that are plain Python already."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: list[object], size: int, *, binary: bool) -> None:
+        super().__init__([], size, binary=binary)
+        self._values = values
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def decode(self, decoder: PayloadDecoder[P]) -> P:
+        """See `Arguments.decode`."""
+        return decoder.plain(self._values[0])
+
+    def values(self) -> list[object]:
+        """See `Arguments.values`."""
+        return self._values
