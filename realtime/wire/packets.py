@@ -8,7 +8,7 @@ socket asks for it: so both formats say exactly the same, whatever dates, UUIDs,
 from base64 import b64encode
 from collections.abc import Sequence
 from enum import IntEnum
-from typing import NamedTuple
+from typing import TypeAlias
 
 import msgspec
 
@@ -52,15 +52,13 @@ class Lane(IntEnum):
     LIVE = 2
 
 
-class _Head(NamedTuple):
-    """What stands before the values of a Socket.IO packet."""
+_Head: TypeAlias = tuple[Kind, str, int | None]
+"""What stands before the values of a Socket.IO packet: its kind, its namespace and its ack id."""
 
-    kind: Kind
-    namespace: str
-    ack_id: int | None
-
-
-_PLAIN_EVENT = _Head(Kind.EVENT, ROOT, None)
+_EVENT, _ACK = Kind.EVENT, Kind.ACK
+_PLAIN_EVENT: _Head = (_EVENT, ROOT, None)
+_BEGINNINGS = tuple(f"4{kind.value}" for kind in Kind)
+"""The Engine.IO type of messages and the packet's."""
 
 
 class _Size(int):
@@ -162,29 +160,31 @@ def encode_event(
     """
     if not binary and ack_id is None and namespace == ROOT:
         return Packet(b"42" + _encode((name, *arguments)), _PLAIN_EVENT, lane)
-    return _packet(_Head(Kind.EVENT, namespace, ack_id), (name, *arguments), lane, binary=binary)
+    return _packet((_EVENT, namespace, ack_id), (name, *arguments), lane, binary=binary)
 
 
 def encode_ack(
     ack_id: int, *answers: object, namespace: str = ROOT, lane: Lane = Lane.DURABLE, binary: bool = False
 ) -> Packet:
     """The ACK of the peer's packet `ack_id`; `binary` and what it raises as of `encode_event`."""
-    return _packet(_Head(Kind.ACK, namespace, ack_id), answers, lane, binary=binary)
+    if not binary and namespace == ROOT:
+        return Packet(b"43%d" % ack_id + _encode(answers), (_ACK, ROOT, ack_id), lane)
+    return _packet((_ACK, namespace, ack_id), answers, lane, binary=binary)
 
 
 def encode_connect(sid: str, namespace: str = ROOT) -> Packet:
     """The CONNECT that lets a client in."""
-    return _packet(_Head(Kind.CONNECT, namespace, None), {"sid": sid})
+    return _packet((Kind.CONNECT, namespace, None), {"sid": sid})
 
 
 def encode_connect_error(body: dict[str, object], namespace: str = ROOT) -> Packet:
     """The CONNECT_ERROR that does not: `message`, and `data` with details."""
-    return _packet(_Head(Kind.CONNECT_ERROR, namespace, None), body)
+    return _packet((Kind.CONNECT_ERROR, namespace, None), body)
 
 
 def encode_disconnect(namespace: str = ROOT) -> Packet:
     """The DISCONNECT from a namespace."""
-    head = _Head(Kind.DISCONNECT, namespace, None)
+    head: _Head = (Kind.DISCONNECT, namespace, None)
     return Packet(_prefix(head, 0), head)
 
 
@@ -196,11 +196,11 @@ def _packet(head: _Head, data: object, lane: Lane = Lane.DURABLE, *, binary: boo
 
 
 def _prefix(head: _Head, attachments: int) -> bytes:
-    """What stands before the JSON, the Engine.IO type of messages included."""
+    """What stands before the JSON."""
     kind, namespace, ack_id = head
-    binary = f"{kind + _TO_BINARY:d}{attachments}-" if attachments else f"{kind:d}"
-    nsp = "" if namespace == ROOT else f"{namespace},"
-    return f"4{binary}{nsp}{'' if ack_id is None else ack_id}".encode()
+    beginning = f"{_BEGINNINGS[kind + _TO_BINARY]}{attachments}-" if attachments else _BEGINNINGS[kind]
+    place = "" if namespace == ROOT else namespace + ","
+    return f"{beginning}{place}{'' if ack_id is None else ack_id}".encode()
 
 
 def _frame(first: int, data: bytes) -> bytes:

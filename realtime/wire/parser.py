@@ -44,6 +44,7 @@ __all__ = (
 )
 
 _HEADER = re.compile(r"([0-6])(?:(\d{1,10})-)?(?:(/[^,]*)(?:,|\Z))?(\d{0,16})", re.ASCII)
+_EVENT, _JSON, _MSGPACK = Kind.EVENT, Format.JSON, Format.MSGPACK
 _BINARY = (Kind.BINARY_EVENT, Kind.BINARY_ACK)
 _LONGEST_START = 18
 """Characters up to the bracket behind a type and an ack id."""
@@ -65,9 +66,9 @@ def parse_header(text: str) -> Header:
     if text[:1] == "2":  # what nearly every packet is: an event of the root namespace, with or without an ack id
         bracket = text.find("[", 1, _LONGEST_START)
         if bracket == 1:
-            return Header(Kind.EVENT, 0, ROOT, None, text[1:], Format.JSON)
+            return Header(_EVENT, 0, ROOT, None, text[1:], _JSON)
         if (digits := text[1:bracket]).isdecimal() and digits.isascii():
-            return Header(Kind.EVENT, 0, ROOT, int(digits), text[bracket:], Format.JSON)
+            return Header(_EVENT, 0, ROOT, int(digits), text[bracket:], _JSON)
     return checked(_header(text))
 
 
@@ -158,14 +159,14 @@ def _named(header: Header, size: int, parts: Sequence[bytes]) -> tuple[str, Argu
         return values[0], PlainArguments(values[1:], size, binary=binary)
     raw = _raw_array(header, _EVENT_SHAPE)
     try:
-        return _name(raw.pop(0)), Arguments(raw, size, binary=header.kind is Kind.BINARY_EVENT)
+        return _name(raw.pop(0)), Arguments(raw, size, binary=header.kind is not _EVENT)
     except (IndexError, ValueError) as error:
         raise Malformed(_complaint(header, error, _EVENT_SHAPE), header.asked) from error
 
 
 def _is_plain(header: Header, parts: Sequence[bytes]) -> bool:
     """Whether the values are made at once: those of msgpack, and those with attachments to put in their places."""
-    return bool(parts) or header.format is Format.MSGPACK
+    return bool(parts) or header.format is _MSGPACK
 
 
 def _raw_array(header: Header, shape: str) -> list[msgspec.Raw]:
