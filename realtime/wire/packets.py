@@ -8,7 +8,7 @@ socket asks for it: so both formats say exactly the same, whatever dates, UUIDs,
 from base64 import b64encode
 from collections.abc import Sequence
 from enum import IntEnum
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import msgspec
 
@@ -19,11 +19,13 @@ from realtime.wire.msgpack import pack, plain_json
 
 __all__ = (
     "Arguments",
+    "Carried",
     "Format",
     "Lane",
     "P",
     "Packet",
     "PayloadDecoder",
+    "carried_packet",
     "encode_ack",
     "encode_connect",
     "encode_connect_error",
@@ -54,6 +56,18 @@ class Lane(IntEnum):
 
 _Head: TypeAlias = tuple[Kind, str, int | None]
 """What stands before the values of a Socket.IO packet: its kind, its namespace and its ack id."""
+
+
+class Carried(NamedTuple):
+    """A packet on its way to another node: JSON, of which that node makes msgpack when somebody there wants it."""
+
+    text: bytes
+    attachments: tuple[bytes, ...]
+    kind: int
+    namespace: str
+    ack_id: int | None
+    lane: int
+
 
 _EVENT, _ACK = Kind.EVENT, Kind.ACK
 _PLAIN_EVENT: _Head = (_EVENT, ROOT, None)
@@ -124,6 +138,12 @@ class Packet:
         """The Engine.IO packet as JSON, without its frame and its attachments."""
         return _unframed(self._json).decode()
 
+    def carried(self) -> "Carried":
+        """Itself as it travels to another node."""
+        kind, namespace, ack_id = self._head or _PLAIN_EVENT
+        text = _unframed(self._json)
+        return Carried(text, tuple(self._attachments), kind.value, namespace, ack_id, self.lane.value)
+
     def _packed(self, head: _Head) -> bytes:
         """Itself as msgpack, made from the JSON."""
         kind, namespace, ack_id = head
@@ -132,6 +152,12 @@ class Packet:
             return pack(kind, namespace, ack_id)
         data = plain_json(body)
         return pack(kind, namespace, ack_id, put_back(data, self._attachments) if self._attachments else data)
+
+
+def carried_packet(carried: Carried) -> Packet:
+    """A packet that came from another node, as it was there. Raises ValueError for what no node sends."""
+    head = (Kind(carried.kind), carried.namespace, carried.ack_id)
+    return Packet(carried.text, head, Lane(carried.lane), carried.attachments)
 
 
 def engine_packet(text: str) -> Packet:
