@@ -1,8 +1,8 @@
 """A signed-in client: one socket of one device of one rider, and what the features keep with it."""
 
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from hashlib import blake2s
+from typing import TYPE_CHECKING, TypeVar
 
-from domain.kit.ids import new_trace_id
 from realtime.gateway.contracts import Emission
 from realtime.wire.interface import Closing, Socket
 from realtime.wire.packets import Packet
@@ -15,7 +15,12 @@ S = TypeVar("S")
 
 
 class Client:
-    """What handlers are given. It has the shape of a hub listener: `id`, `send`, `backlog`."""
+    """What handlers are given. It has the shape of a hub listener: `id`, `send`, `backlog`.
+
+    There are thousands that do nothing: whatever is not always needed is made when it is.
+    """
+
+    __slots__ = ("_states", "app", "id", "identity", "protocol", "socket")
 
     def __init__(self, socket: Socket, identity: "Identity", *, app: str | None = None, protocol: int = 1) -> None:
         self.socket = socket
@@ -24,9 +29,12 @@ class Client:
         """Replaced by `auth:refresh`; user, rider number and session stay the same for the life of the client."""
         self.app = app
         self.protocol = protocol
-        self.trace_id = new_trace_id()
-        """Names this connection in logs."""
-        self._states: dict[type[Any], Any] = {}
+        self._states: tuple[object, ...] = ()
+
+    @property
+    def trace_id(self) -> str:
+        """Names this connection in logs: 32 hexadecimal digits that do not give its id away."""
+        return blake2s(self.id.encode(), digest_size=16).hexdigest()
 
     @property
     def closed(self) -> bool:
@@ -51,12 +59,18 @@ class Client:
 
     def attach(self, state: object) -> None:
         """Keep a feature's state with the client; there is one of each type."""
-        self._states[type(state)] = state
+        self._states = (*(other for other in self._states if type(other) is not type(state)), state)
 
     def get(self, kind: type[S]) -> S | None:
         """The attached state of this type, or None."""
-        return cast("S | None", self._states.get(kind))
+        for state in self._states:
+            if type(state) is kind:
+                return state
+        return None
 
     def require(self, kind: type[S]) -> S:
         """The attached state of this type. Raises LookupError when there is none."""
-        return cast(S, self._states[kind])
+        state = self.get(kind)
+        if state is None:
+            raise LookupError(kind.__name__)
+        return state

@@ -3,13 +3,15 @@
 A payload is a frozen msgspec struct that refuses unknown fields (subclass `Payload`); a reply is a `Reply`.
 """
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
 
+from realtime.wire import packets
 from realtime.wire.packets import Packet, PayloadDecoder, encode_event
 
 if TYPE_CHECKING:
@@ -37,6 +39,10 @@ class Promise(StrEnum):
     DURABLE = "durable"
     RECORDED = "recorded"
     NONE = "none"
+
+
+_URGENT = "sos:"
+"""Begins the names of events that wait for nothing else, in either direction."""
 
 
 class Limit(NamedTuple):
@@ -68,7 +74,7 @@ class Contract(Generic[P]):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "decoder", PayloadDecoder(self.payload))
-        object.__setattr__(self, "lane", Lane.SOS if self.name.startswith("sos:") else Lane.COMMON)
+        object.__setattr__(self, "lane", Lane.SOS if self.name.startswith(_URGENT) else Lane.COMMON)
 
 
 @dataclass(frozen=True)
@@ -78,15 +84,26 @@ class Emission(Generic[P]):
     name: str
     payload: type[P]
     promise: Promise
+    lane: packets.Lane = field(init=False)
+    """Before what it goes when a socket's transport is full, and whether newer news replaces it there."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "lane", _lane_out(self.name, self.promise))
 
     def packet(self, payload: P) -> Packet:
         """The packet, encoded once, for any number of clients."""
-        return encode_event(self.name, payload)
+        return encode_event(self.name, payload, lane=self.lane)
+
+
+def _lane_out(name: str, promise: Promise) -> packets.Lane:
+    if name.startswith(_URGENT):
+        return packets.Lane.SOS
+    return packets.Lane.LIVE if promise is Promise.LIVE else packets.Lane.DURABLE
 
 
 Answer: TypeAlias = "Reply | asyncio.Future[Any] | None"
 """What a handler gives at once: the ack, an empty ack, or a future of either (the lane does not wait for it)."""
-Result: TypeAlias = "Answer | Coroutine[Any, Any, Answer]"
+Result: TypeAlias = "Answer | CoroutineType[Any, Any, Answer]"
 """What calling a handler gives; a coroutine keeps its lane busy until it has returned."""
 R = TypeVar("R")
 

@@ -7,7 +7,9 @@ Whatever is refused is answered with a code; nothing a client sends, and nothing
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from types import CoroutineType
+from typing import Any, Final
 
 import structlog
 
@@ -32,6 +34,7 @@ _LONGEST_ECHO = 100
 """Characters of an unknown event name that are echoed."""
 _OK = "ok"
 _UNKNOWN = "unknown"
+_EMPTY: Final[dict[str, object]] = {}
 _REFUSALS = Limit(per_second=20.0, burst=1000)
 
 
@@ -47,19 +50,23 @@ class DispatchOptions:
 class Inbox:
     """Takes the events of one client; made by `Dispatcher.inbox`."""
 
+    __slots__ = ("_buckets", "_dispatcher", "_lanes", "_refusals", "client", "ready")
+
     def __init__(self, dispatcher: "Dispatcher", client: Client) -> None:
         self.client = client
+        self.ready = False
+        """Whether the features have been told of the client."""
         self._dispatcher = dispatcher
-        self._clock = dispatcher.clock
-        self._buckets: dict[str, TokenBucket] = {}
-        self._refusals = TokenBucket(dispatcher.options.refusals, self._clock.monotonic())
-        self._lanes: dict[Lane, LaneQueue] = {}
+        self._buckets: dict[str, TokenBucket] | None = None
+        self._refusals: TokenBucket | None = None
+        self._lanes: dict[Lane, LaneQueue] | None = None
+        """The lanes that are busy."""
 
     def event(self, name: str, arguments: Arguments, ack_id: int | None) -> None:
         """Admit an event, or refuse it at once."""
         if self.client.closed:
             return
-        route = self._dispatcher.registry.find(name)
+        route = self._dispatcher.find(name)
         if route is None:
             unknown = Unsupported(f"there is no event {name[:_LONGEST_ECHO]!r}; names are `feature:verb`")
             self._refuse(_UNKNOWN, name[:_LONGEST_ECHO], unknown, ack_id)
@@ -67,10 +74,16 @@ class Inbox:
         try:
             self._take(route)
             payload = decode_only(arguments, route.contract.decoder)
-            call = _Call(self, route, payload, ack_id)
-            self._lane(route.contract.lane).admit(call.run, arguments.size)
+            lane = self._lanes.get(route.contract.lane) if self._lanes else None
+            if lane is not None:
+                lane.hold(partial(self._call, route, payload, ack_id), arguments.size)
+                return
         except Problem as problem:
             self._refuse(name, name, problem, ack_id)
+            return
+        rest = self._call(route, payload, ack_id)
+        if rest is not None:
+            self._begin(route.contract.lane, rest)
 
     def fault(self, problem: Problem, ack_id: int | None) -> None:
         """Answer a packet that could not be read."""
@@ -87,23 +100,60 @@ class Inbox:
             if left == 0:
                 done()
 
-        for lane in self._lanes.values():
+        for lane in (self._lanes or {}).values():
             lane.drop_waiting()
             left += 1
-            lane.when_idle(one_ended)
+            lane.when_over(one_ended)
         one_ended()
 
-    def succeed(self, route: Route, answer: object, ack_id: int | None) -> None:
+    # A call, from its handler to its ack
+
+    def _call(self, route: Route, payload: Any, ack_id: int | None) -> Coroutine[Any, Any, None] | None:
+        """Call the handler; the rest of its work when it is a coroutine."""
+        try:
+            result = route.handle(self.client, payload)
+        except Exception as error:  # noqa: BLE001 - the edge that answers and logs
+            self._fail(route, error, ack_id)
+            return None
+        if isinstance(result, CoroutineType):
+            return self._finish(route, result, ack_id)
+        self._settle(route, result, ack_id)
+        return None
+
+    async def _finish(self, route: Route, rest: Coroutine[Any, Any, Answer], ack_id: int | None) -> None:
+        try:
+            answer = await rest
+        except Exception as error:  # noqa: BLE001 - the edge that answers and logs
+            self._fail(route, error, ack_id)
+        else:
+            self._settle(route, answer, ack_id)
+
+    def _settle(self, route: Route, answer: Answer, ack_id: int | None) -> None:
+        if isinstance(answer, asyncio.Future):
+            answer.add_done_callback(partial(self._resolved, route, ack_id))
+        else:
+            self._succeed(route, answer, ack_id)
+
+    def _resolved(self, route: Route, ack_id: int | None, future: "asyncio.Future[Any]") -> None:
+        if future.cancelled():
+            gone = Unavailable("given up on our side; send it again with the same id", retry_after_ms=1000)
+            self._fail(route, gone, ack_id)
+        elif (error := future.exception()) is not None:
+            self._fail(route, error, ack_id)
+        else:
+            self._succeed(route, future.result(), ack_id)
+
+    def _succeed(self, route: Route, answer: object, ack_id: int | None) -> None:
         """Acknowledge; None is an empty object."""
         try:
             if ack_id is not None:
-                self.client.socket.acknowledge(ack_id, {} if answer is None else answer)
+                self.client.socket.acknowledge(ack_id, _EMPTY if answer is None else answer)
         except Exception as error:  # noqa: BLE001 - an answer that cannot be encoded is our fault, told like any other
-            self.fail(route, error, ack_id)
+            self._fail(route, error, ack_id)
         else:
             self._dispatcher.metrics.event(route.contract.name, _OK)
 
-    def fail(self, route: Route, error: BaseException, ack_id: int | None) -> None:
+    def _fail(self, route: Route, error: BaseException, ack_id: int | None) -> None:
         """Answer what a handler raised: a problem as it is, anything else as `internal`, logged with its trace id."""
         name = route.contract.name
         if isinstance(error, Problem):
@@ -120,8 +170,13 @@ class Inbox:
         )
         self._answer(name, name, Internal("a fault on our side; tell us the trace id"), ack_id, trace_id)
 
+    # Bounds
+
     def _take(self, route: Route) -> None:
-        name, now = route.contract.name, self._clock.monotonic()
+        now = self._dispatcher.monotonic()
+        if self._buckets is None:
+            self._buckets = {}
+        name = route.contract.name
         bucket = self._buckets.get(name)
         if bucket is None:
             bucket = self._buckets[name] = TokenBucket(route.limit, now)
@@ -129,16 +184,24 @@ class Inbox:
             retry_after_ms = max(1, round(wait * 1000))
             raise RateLimited(f"more {name} than this socket may send", retry_after_ms=retry_after_ms)
 
-    def _lane(self, lane: Lane) -> LaneQueue:
-        queue = self._lanes.get(lane)
-        if queue is None:
-            name = f"{lane.value}:{self.client.trace_id}"
-            queue = self._lanes[lane] = LaneQueue(self._dispatcher.owner, name, self._dispatcher.options.lane)
-        return queue
+    def _begin(self, lane: Lane, rest: Coroutine[Any, Any, None]) -> None:
+        """The lane is busy until this coroutine, and what waits for it, has ended."""
+        if self._lanes is None:
+            self._lanes = {}
+        self._lanes[lane] = LaneQueue(
+            rest, self._dispatcher.owner, lane.value, self._dispatcher.options.lane, partial(self._idle_again, lane)
+        )
+
+    def _idle_again(self, lane: Lane, queue: LaneQueue) -> None:
+        if self._lanes is not None and self._lanes.get(lane) is queue:
+            del self._lanes[lane]
 
     def _refuse(self, metric: str, event: str | None, problem: Problem, ack_id: int | None) -> None:
         self._answer(metric, event, problem, ack_id, None)
-        if self._refusals.take(self._clock.monotonic()):
+        now = self._dispatcher.monotonic()
+        if self._refusals is None:
+            self._refusals = TokenBucket(self._dispatcher.options.refusals, now)
+        if self._refusals.take(now):
             self.client.close(ABUSED)
 
     def _answer(
@@ -154,61 +217,14 @@ class Inbox:
         )
 
 
-class _Call:
-    """One event on its way through its handler."""
-
-    __slots__ = ("_ack_id", "_inbox", "_payload", "_route")
-
-    def __init__(self, inbox: Inbox, route: Route, payload: Any, ack_id: int | None) -> None:
-        self._inbox = inbox
-        self._route = route
-        self._payload = payload
-        self._ack_id = ack_id
-
-    def run(self) -> Coroutine[Any, Any, None] | None:
-        """Call the handler; the rest of its work when it is a coroutine."""
-        try:
-            result = self._route.handle(self._inbox.client, self._payload)
-        except Exception as error:  # noqa: BLE001 - the edge that answers and logs
-            self._inbox.fail(self._route, error, self._ack_id)
-            return None
-        if asyncio.iscoroutine(result):
-            return self._finish(result)
-        self._settle(result)
-        return None
-
-    async def _finish(self, rest: Coroutine[Any, Any, Answer]) -> None:
-        try:
-            answer = await rest
-        except Exception as error:  # noqa: BLE001 - the edge that answers and logs
-            self._inbox.fail(self._route, error, self._ack_id)
-        else:
-            self._settle(answer)
-
-    def _settle(self, answer: Answer) -> None:
-        if isinstance(answer, asyncio.Future):
-            answer.add_done_callback(self._resolved)
-        else:
-            self._inbox.succeed(self._route, answer, self._ack_id)
-
-    def _resolved(self, future: "asyncio.Future[Any]") -> None:
-        if future.cancelled():
-            gone = Unavailable("given up on our side; send it again with the same id", retry_after_ms=1000)
-            self._inbox.fail(self._route, gone, self._ack_id)
-        elif (error := future.exception()) is not None:
-            self._inbox.fail(self._route, error, self._ack_id)
-        else:
-            self._inbox.succeed(self._route, future.result(), self._ack_id)
-
-
 class Dispatcher:
     """What all inboxes of a node share."""
 
     def __init__(
         self, registry: Registry, clock: Clock, owner: TaskOwner, metrics: GatewayMetrics, options: DispatchOptions
     ) -> None:
-        self.registry = registry
-        self.clock = clock
+        self.find = registry.find
+        self.monotonic = clock.monotonic
         self.owner = owner
         self.metrics = metrics
         self.options = options

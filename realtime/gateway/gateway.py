@@ -4,7 +4,8 @@ It is the wire's endpoint. Features join in with handlers (see `contracts.handle
 the end of a client. Who hears what is the hub's business.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import sys
+from collections.abc import Awaitable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 from uuid import UUID
@@ -22,6 +23,7 @@ from realtime.gateway.events.session import SESSION_READY, Limits, Rate, Session
 from realtime.gateway.metrics import GatewayMetrics
 from realtime.gateway.registry import Registry
 from realtime.gateway.sessions import (
+    Credentials,
     Doorkeeper,
     RecentlyRevoked,
     Revocations,
@@ -96,33 +98,45 @@ class Gateway:
         self._dispatcher = Dispatcher(self.registry, clock, owner, metrics, options.dispatch)
         self._limits = _limits(options, self.registry)
         self._inboxes: dict[str, Inbox] = {}
-        self._ready: set[str] = set()
-        self._users: dict[UUID, dict[str, Client]] = {}
-        self._sessions: dict[UUID, dict[str, Client]] = {}
+        self._users = _Index()
+        self._sessions = _Index()
 
     # What the wire calls
 
-    async def admit(self, socket: Socket, auth: Arguments) -> None:
-        """Check the token of a CONNECT and register the client. Raises Problem."""
+    def admit(self, socket: Socket, auth: Arguments) -> Awaitable[None] | None:
+        """Check the token of a CONNECT and register the client. Raises Problem.
+
+        None when that is done; else what is to be awaited, which raises Problem too.
+        """
         try:
-            credentials = await self._doorkeeper.check(auth)
-            if len(self._users.get(credentials.identity.user_id, ())) >= self._options.sockets_per_user:
-                raise RateLimited("too many sockets of this rider are open", retry_after_ms=60_000)
+            credentials = self._doorkeeper.check(auth)
+            asked = self._doorkeeper.refuse_revoked(credentials.identity)
+            if asked is not None:
+                return self._admit_after(asked, socket, credentials)
+            self._register(socket, credentials)
         except Problem as problem:
             self._metrics.refused.labels(problem.code.value).inc()
             raise
-        wanted = credentials.auth
-        self._register(Client(socket, credentials.identity, app=wanted.app, protocol=wanted.protocol))
+        return None
+
+    async def _admit_after(self, asked: Awaitable[None], socket: Socket, credentials: Credentials) -> None:
+        try:
+            await asked
+            self._register(socket, credentials)
+        except Problem as problem:
+            self._metrics.refused.labels(problem.code.value).inc()
+            raise
 
     def opened(self, socket: Socket) -> None:
         """Greet the client and tell the features."""
-        client = self._inboxes[socket.sid].client
+        inbox = self._inboxes[socket.sid]
+        client = inbox.client
         client.emit(SESSION_READY, self._greeting(client))
         self._ends.watch(client)
-        self._ready.add(client.id)
+        inbox.ready = True
         self._metrics.sockets.inc()
-        identity = client.identity
-        _log.info("client_connected", connection=client.trace_id, user_id=str(identity.user_id), app=client.app)
+        user_id = str(client.identity.user_id)
+        _log.info("client_connected", connection=client.trace_id, user_id=user_id, app=client.app)
         for hooks in self._hooks:
             if client.closed:
                 break
@@ -145,8 +159,7 @@ class Gateway:
         inbox = self._inboxes.pop(socket.sid)
         client = inbox.client
         self._forget(client)
-        if client.id in self._ready:
-            self._ready.discard(client.id)
+        if inbox.ready:
             self._metrics.sockets.dec()
             self._metrics.ended.labels(reason).inc()
             _log.info("client_disconnected", connection=client.trace_id, reason=reason)
@@ -165,7 +178,7 @@ class Gateway:
         """Close the sockets of a session now, and let it in no more while its access tokens live."""
         memory_ms = round(self._options.revocation_memory_seconds * 1000)
         self._recent.add(session_id, max(expires_at_ms or 0, self._clock.epoch_ms() + memory_ms))
-        for client in list(self._sessions.get(session_id, {}).values()):
+        for client in self._sessions.get(session_id, ()):
             client.close(SESSION_REVOKED)
 
     def live_sessions(self) -> frozenset[UUID]:
@@ -174,7 +187,7 @@ class Gateway:
 
     def clients_of(self, user_id: UUID) -> list[Client]:
         """The clients of a rider on this node, one for each device that is connected."""
-        return list(self._users.get(user_id, {}).values())
+        return list(self._users.get(user_id, ()))
 
     def __iter__(self) -> Iterator[Client]:
         return iter([inbox.client for inbox in self._inboxes.values()])
@@ -182,15 +195,20 @@ class Gateway:
     def __len__(self) -> int:
         return len(self._inboxes)
 
-    def _register(self, client: Client) -> None:
+    def _register(self, socket: Socket, credentials: Credentials) -> None:
+        identity, wanted = credentials
+        if len(self._users.get(identity.user_id, ())) >= self._options.sockets_per_user:
+            raise RateLimited("too many sockets of this rider are open", retry_after_ms=60_000)
+        app = wanted.app and sys.intern(wanted.app)
+        client = Client(socket, identity, app=app, protocol=wanted.protocol)
         self._inboxes[client.id] = self._dispatcher.inbox(client)
-        self._users.setdefault(client.identity.user_id, {})[client.id] = client
-        self._sessions.setdefault(client.identity.session_id, {})[client.id] = client
+        self._users.add(identity.user_id, client)
+        self._sessions.add(identity.session_id, client)
 
     def _forget(self, client: Client) -> None:
         self._ends.forget(client)
-        _remove(self._users, client.identity.user_id, client.id)
-        _remove(self._sessions, client.identity.session_id, client.id)
+        self._users.remove(client.identity.user_id, client)
+        self._sessions.remove(client.identity.session_id, client)
 
     def _greeting(self, client: Client) -> SessionReady:
         return SessionReady(
@@ -216,8 +234,14 @@ def _limits(options: GatewayOptions, registry: Registry) -> Limits:
     return Limits(options.event_bytes, options.batch_fixes, rates)
 
 
-def _remove(index: dict[UUID, dict[str, Client]], key: UUID, client_id: str) -> None:
-    clients = index.get(key, {})
-    clients.pop(client_id, None)
-    if not clients:
-        index.pop(key, None)
+class _Index(dict[UUID, tuple[Client, ...]]):
+    """Clients by user or session. Nearly always there is one: a tuple is the smallest thing that holds it."""
+
+    def add(self, key: UUID, client: Client) -> None:
+        self[key] = (*self.get(key, ()), client)
+
+    def remove(self, key: UUID, client: Client) -> None:
+        if left := tuple(other for other in self.get(key, ()) if other is not client):
+            self[key] = left
+        else:
+            self.pop(key, None)

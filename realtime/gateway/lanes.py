@@ -1,7 +1,7 @@
 """A lane: the calls of one socket that are handled strictly one after another, in the order in which they came.
 
-A plain handler runs at once when nothing is before it. A coroutine keeps the lane busy until it returns; what follows
-waits here, bounded in number and bytes. There is one task while a coroutine runs and none otherwise.
+A plain handler runs at once when nothing is before it, and needs nothing of this. A coroutine keeps its lane busy until
+it returns; what follows waits here, bounded in number and bytes. There is one task while a coroutine runs, none else.
 """
 
 import asyncio
@@ -28,46 +28,43 @@ class LaneLimits:
 
 
 class LaneQueue:
-    """One lane of one socket."""
+    """A lane of one socket for as long as it is busy: made when a coroutine begins, over when nothing is left."""
 
-    def __init__(self, owner: TaskOwner, name: str, limits: LaneLimits) -> None:
-        self._owner = owner
-        self._name = name
+    __slots__ = ("_bytes", "_limits", "_over", "_task", "_waiting")
+
+    def __init__(
+        self,
+        rest: Coroutine[Any, Any, None],
+        owner: TaskOwner,
+        name: str,
+        limits: LaneLimits,
+        over: Callable[["LaneQueue"], None],
+    ) -> None:
+        """`over` is told when the lane is idle again: the next call is not for this object."""
         self._limits = limits
-        self._waiting: deque[tuple[Work, int]] = deque()
+        self._over = over
+        self._waiting: deque[tuple[Work, int]] | None = None
         self._bytes = 0
-        self._task: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[None] = owner.start(self._drain(rest), name)
+        self._task.add_done_callback(lambda _: over(self))
 
-    @property
-    def idle(self) -> bool:
-        """Whether nothing runs and nothing waits."""
-        return self._task is None
-
-    def admit(self, work: Work, size: int) -> None:
-        """Run now or in turn; `size` is in bytes. Raises RateLimited when too much waits already."""
-        if self._task is not None:
-            self._hold(work, size)
-        elif (rest := work()) is not None:
-            self._task = self._owner.start(self._drain(rest), self._name)
-            self._task.add_done_callback(self._ended)
-
-    def drop_waiting(self) -> None:
-        """Forget what has not begun; what runs goes on to its end."""
-        self._waiting.clear()
-        self._bytes = 0
-
-    def when_idle(self, done: Callable[[], None]) -> None:
-        """Call `done` once nothing runs: now, or when what runs has ended."""
-        if self._task is None:
-            done()
-        else:
-            self._task.add_done_callback(lambda _: done())
-
-    def _hold(self, work: Work, size: int) -> None:
+    def hold(self, work: Work, size: int) -> None:
+        """Run this in turn; `size` is in bytes. Raises RateLimited when too much waits already."""
+        if self._waiting is None:
+            self._waiting = deque()
         if len(self._waiting) >= self._limits.calls or self._bytes + size > self._limits.bytes:
             raise RateLimited("too many events wait for an earlier one of this socket", retry_after_ms=_RETRY_AFTER_MS)
         self._waiting.append((work, size))
         self._bytes += size
+
+    def drop_waiting(self) -> None:
+        """Forget what has not begun; what runs goes on to its end."""
+        self._waiting = None
+        self._bytes = 0
+
+    def when_over(self, done: Callable[[], None]) -> None:
+        """Call `done` when what runs has ended."""
+        self._task.add_done_callback(lambda _: done())
 
     async def _drain(self, rest: Coroutine[Any, Any, None] | None) -> None:
         while True:
@@ -79,8 +76,4 @@ class LaneQueue:
             self._bytes -= size
             rest = work()
         # Nothing awaits between the check above and this line, so no call can slip in behind the last one.
-        self._task = None
-
-    def _ended(self, task: "asyncio.Task[None]") -> None:
-        if self._task is task:
-            self._task = None
+        self._over(self)

@@ -18,10 +18,13 @@ class TokenBucket:
 
         `now` is monotonic, in seconds.
         """
-        elapsed = now - self._refilled
+        per_second, burst = self._limit
+        tokens = self._tokens + (now - self._refilled) * per_second
         self._refilled = now
-        self._tokens = min(float(self._limit.burst), self._tokens + elapsed * self._limit.per_second)
-        if self._tokens >= 1.0:
-            self._tokens -= 1.0
+        if tokens > burst:  # not min(): a call for every event
+            tokens = float(burst)
+        if tokens >= 1.0:
+            self._tokens = tokens - 1.0
             return 0.0
-        return (1.0 - self._tokens) / self._limit.per_second
+        self._tokens = tokens
+        return (1.0 - tokens) / per_second

@@ -25,6 +25,8 @@ class Registry:
 
     def __init__(self, handlers: Iterable[object], limits: Mapping[str, Limit] | None = None) -> None:
         self._routes: dict[str, Route] = {}
+        self.find = self._routes.get
+        """The route of an event, or None when nothing handles it."""
         self._limits = dict(limits or {})
         for handler in handlers:
             self._collect(handler)
@@ -41,10 +43,6 @@ class Registry:
         if route.contract.name in self._routes:
             raise ValueError(f"two handlers for {route.contract.name}")
         self._routes[route.contract.name] = route
-
-    def find(self, name: str) -> Route | None:
-        """The route of an event, or None when nothing handles it."""
-        return self._routes.get(name)
 
     def __iter__(self) -> Iterator[Route]:
         return iter(self._routes.values())

@@ -29,10 +29,17 @@ class HeardRevocations:
         self._ask = ask
         self._ever_fresh = False
 
+    def all_heard(self) -> bool:
+        """Whether nothing can have been missed: who is not among those heard of is not revoked."""
+        for source in self._sources:
+            if not source.fresh:
+                return False
+        self._ever_fresh = True
+        return True
+
     async def is_revoked(self, session_id: UUID) -> bool:
         """Whether the session was revoked, as far as the gateway's memory does not know. Raises Unavailable."""
-        if all(source.fresh for source in self._sources):
-            self._ever_fresh = True
+        if self.all_heard():
             return False
         try:
             return await self._ask(session_id)

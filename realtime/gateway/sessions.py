@@ -4,9 +4,8 @@ A session that is revoked while its CONNECT is being checked is not let in: revo
 until the tokens they end would have ended anyway.
 """
 
-import heapq
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Awaitable
+from typing import NamedTuple, Protocol
 from uuid import UUID
 
 from domain.accounts.tokens import Identity
@@ -38,6 +37,10 @@ class Verifier(Protocol):
 class Revocations(Protocol):
     """Knows which sessions were ended."""
 
+    def all_heard(self) -> bool:
+        """Whether every revocation has been heard: then only those are revoked that this node has been told of."""
+        ...
+
     async def is_revoked(self, session_id: UUID) -> bool:
         """Whether the session was revoked. Raises Unavailable when nobody can say."""
         ...
@@ -64,8 +67,7 @@ class RecentlyRevoked:
             del self._until[session_id]
 
 
-@dataclass(frozen=True)
-class Credentials:
+class Credentials(NamedTuple):
     """What a CONNECT proved."""
 
     identity: Identity
@@ -81,57 +83,94 @@ class Doorkeeper:
         self._recent = recent
         self._decoder = PayloadDecoder(ConnectAuth)
 
-    async def check(self, auth: Arguments) -> Credentials:
-        """The credentials in a CONNECT. Raises Invalid, Unauthenticated, TokenExpired or Unavailable."""
+    def check(self, auth: Arguments) -> Credentials:
+        """The credentials in a CONNECT, but for revocation. Raises Invalid, Unauthenticated or TokenExpired."""
         if len(auth) == 0:
             raise Unauthenticated("CONNECT needs `auth` with `token` and `device_id`", field="token")
         wanted = decode_only(auth, self._decoder)
-        identity = await self.identify(wanted.token)
+        identity = self._verifier.verify(wanted.token)
         if identity.device_id != wanted.device_id:
             raise Unauthenticated("this token was issued to another device", field="device_id")
         return Credentials(identity, wanted)
 
+    def refuse_revoked(self, identity: Identity) -> Awaitable[None] | None:
+        """Raises Unauthenticated when the session was ended. What is to be awaited for that, if memory cannot tell.
+
+        The awaitable raises Unavailable, too.
+        """
+        if identity.session_id in self._recent:
+            raise _ended()
+        return None if self._revocations.all_heard() else self._ask(identity)
+
     async def identify(self, token: str) -> Identity:
         """Who the token speaks for, now. Raises Unauthenticated, TokenExpired or Unavailable."""
         identity = self._verifier.verify(token)
+        if (asked := self.refuse_revoked(identity)) is not None:
+            await asked
+        return identity
+
+    async def _ask(self, identity: Identity) -> None:
         revoked = await self._revocations.is_revoked(identity.session_id)
         if revoked or identity.session_id in self._recent:
-            raise Unauthenticated("this session was ended; sign in again", field="token")
-        return identity
+            raise _ended()
+
+
+def _ended() -> Unauthenticated:
+    return Unauthenticated("this session was ended; sign in again", field="token")
 
 
 class TokenEnds:
-    """Warns clients before their token ends, and closes those that did nothing. Driven by `check`."""
+    """Warns clients before their token ends, and closes those that did nothing. Driven by `check`.
+
+    Clients lie in sets by the second in which something is due for them: first the warning, then the end.
+    """
 
     def __init__(self, clock: Clock, warn_seconds: float) -> None:
         self._clock = clock
         self._warn_ms = round(warn_seconds * 1000)
-        self._clients: dict[str, Client] = {}
-        self._due: list[tuple[int, int, str, bool]] = []
+        self._due: dict[int, set[Client]] = {}
 
     def watch(self, client: Client) -> None:
-        """Look after the token the client has now; what was due for an earlier one is passed over."""
-        ends = client.identity.expires_at_ms
-        self._clients[client.id] = client
-        heapq.heappush(self._due, (ends - self._warn_ms, ends, client.id, False))
-        heapq.heappush(self._due, (ends, ends, client.id, True))
+        """Look after the token the client has now."""
+        self._due.setdefault(self._warn_at(client), set()).add(client)
+
+    def renew(self, client: Client, identity: Identity) -> None:
+        """The client has a fresher token: what was due for the one before is not any more."""
+        self.forget(client)
+        client.identity = identity
+        self.watch(client)
 
     def forget(self, client: Client) -> None:
         """The client is gone."""
-        self._clients.pop(client.id, None)
+        for second in (self._warn_at(client), _second(client.identity.expires_at_ms)):
+            clients = self._due.get(second)
+            if clients is not None:
+                clients.discard(client)
+                if not clients:
+                    del self._due[second]
 
     def check(self) -> None:
         """Do what is due."""
-        now = self._clock.epoch_ms()
-        while self._due and self._due[0][0] <= now:
-            _, ends, client_id, final = heapq.heappop(self._due)
-            client = self._clients.get(client_id)
-            if client is None or client.identity.expires_at_ms != ends:
-                continue
-            if final:
-                client.close(TOKEN_ENDED)
-            else:
-                client.emit(AUTH_EXPIRING, AuthExpiring(ends))
+        now = self._clock.epoch_ms() // 1000
+        for second in sorted(second for second in self._due if second <= now):
+            for client in self._due.pop(second):
+                self._tell(client, now)
+
+    def _tell(self, client: Client, now: int) -> None:
+        ends_at = client.identity.expires_at_ms
+        if _second(ends_at) <= now:
+            client.close(TOKEN_ENDED)
+        else:
+            client.emit(AUTH_EXPIRING, AuthExpiring(ends_at))
+            self._due.setdefault(_second(ends_at), set()).add(client)
+
+    def _warn_at(self, client: Client) -> int:
+        return _second(client.identity.expires_at_ms - self._warn_ms)
+
+
+def _second(epoch_ms: int) -> int:
+    """The first whole second that is not before this moment."""
+    return -(-epoch_ms // 1000)
 
 
 class SessionHandlers:
@@ -149,6 +188,5 @@ class SessionHandlers:
         if (identity.user_id, identity.session_id) != (held.user_id, held.session_id):
             raise Forbidden("the token is of another rider or session; connect again with it", field="token")
         if identity.expires_at_ms > held.expires_at_ms:
-            client.identity = identity
-            self._ends.watch(client)
+            self._ends.renew(client, identity)
         return AuthRefreshed(client.identity.expires_at_ms)

@@ -99,6 +99,9 @@ class Ended:
     asked: int = 0
     gate: asyncio.Event | None = None
 
+    def all_heard(self) -> bool:
+        return False
+
     async def is_revoked(self, session_id: UUID) -> bool:
         self.asked += 1
         if self.gate is not None:

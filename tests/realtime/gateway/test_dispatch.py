@@ -198,13 +198,21 @@ async def test_without_an_ack_a_refusal_is_an_error_event_that_names_its_event()
 
 
 @quiet
-@pytest.mark.parametrize("name", ["nope", "connect", "disconnect", "error", "", "x" * 10_000, "sos:" + "y" * 50])
+@pytest.mark.parametrize("name", ["nope", "message", "error", "", "x" * 10_000, "sos:" + "y" * 50])
 async def test_unknown_events_are_unsupported(name: str) -> None:
     async with node() as up, up.rider() as client:
         await client.emit(name, {}, 1)
         error = (await client.ack(1))["error"]
         assert error["code"] == "unsupported"
         assert len(error["message"]) < 300
+
+
+@quiet
+@pytest.mark.parametrize("name", ["connect", "disconnect"])
+async def test_names_that_socket_io_keeps_for_itself_are_invalid(name: str) -> None:
+    async with node() as up, up.rider() as client:
+        await client.emit(name, {}, 1)
+        assert (await client.ack(1))["error"]["code"] == "invalid"
 
 
 @quiet

@@ -71,8 +71,6 @@ OTHERS = TokenKeys("test", {"test": "another secret that is also long enough"})
         (lambda up: {"token": None, "device_id": "phone"}, "invalid", "token"),
         (lambda up: {"token": "", "device_id": "phone"}, "invalid", "token"),
         (lambda up: {"token": "x" * 5000, "device_id": "phone"}, "invalid", "token"),
-        (lambda up: ["token"], "invalid", None),
-        (lambda up: "token", "invalid", None),
         (lambda up: {"token": "nonsense", "device_id": "phone"}, "unauthenticated", "token"),
         (lambda up: {"token": "é.é.é", "device_id": "phone"}, "unauthenticated", "token"),
         (lambda up: {"token": up.token()[:-2], "device_id": "phone"}, "unauthenticated", "token"),
@@ -89,6 +87,14 @@ async def test_tokens_that_are_not_good_are_refused(forge: Any, code: str, field
         assert (refusal["code"], refusal.get("field")) == (code, field)
         assert len(up.gateway) == 0
         assert up.metrics.get_sample_value("throttlecove_connects_refused_total", {"code": code}) == 1
+
+
+@quiet
+@pytest.mark.parametrize("auth", [["token"], "token"])
+async def test_credentials_that_are_no_object_do_not_get_past_the_wire(auth: object) -> None:
+    async with node() as up:
+        refusal = await up.refusal(auth)
+        assert (refusal["code"], refusal["field"]) == ("invalid", "auth")
 
 
 @quiet
