@@ -1,6 +1,7 @@
 """How deep the arrays and objects of a JSON text go, at the cost of a few passes in C. Pure."""
 
-_NEITHER = bytes(byte for byte in range(256) if byte not in b'[]{}"')
+_OTHERS = bytes(byte for byte in range(256) if byte not in b'[]{}"')
+_ONE_KIND = bytes.maketrans(b"{}", b"[]")
 
 
 def deeper_than(most: int, text: str) -> bool:
@@ -8,10 +9,10 @@ def deeper_than(most: int, text: str) -> bool:
     if text.count("[") + text.count("{") <= most:
         return False
     # Escaped backslashes first: one still before a quote escapes it. Every other part is outside of strings.
-    quoted = text.encode(errors="replace").replace(b"\\\\", b"").replace(b'\\"', b"").translate(None, _NEITHER)
+    quoted = text.encode(errors="replace").replace(b"\\\\", b"").replace(b'\\"', b"").translate(_ONE_KIND, _OTHERS)
     brackets = b"".join(quoted.split(b'"')[::2])
     for _ in range(most):
         if not brackets:
             return False
-        brackets = brackets.replace(b"[]", b"").replace(b"{}", b"")
+        brackets = brackets.replace(b"[]", b"")
     return bool(brackets)

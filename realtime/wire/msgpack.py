@@ -186,10 +186,10 @@ _SAME = frozenset((str, int, bool, type(None)))
 
 
 def _date(milliseconds: int) -> str | None:
-    """As `Date.toJSON` writes it; None for a date that is none."""
+    """As `Date.toJSON` writes it; None for a date without a year of four digits."""
+    seconds, rest = divmod(milliseconds, 1000)
     try:
-        seconds, rest = divmod(milliseconds, 1000)
-        moment = datetime.fromtimestamp(seconds, UTC)
+        moment = datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest * 1000)
     except (ValueError, OverflowError, OSError):
         return None
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{rest:03}Z"
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
