@@ -25,18 +25,14 @@ class PayloadDecoder(Generic[P]):
         return msgspec.convert(value, self._kind, str_keys=True)
 
 
-class Arguments:
-    """Values as they arrived, as JSON.
+class Arguments(msgspec.Struct, eq=False):
+    """Values as they arrived, as JSON."""
 
-    `size` is in bytes, attachments included. `binary` says that at least one binary value came with them.
-    """
-
-    __slots__ = ("binary", "raw", "size")
-
-    def __init__(self, raw: list[msgspec.Raw], size: int, *, binary: bool = False) -> None:
-        self.raw = raw
-        self.size = size
-        self.binary = binary
+    raw: list[msgspec.Raw]
+    size: int
+    """Bytes, those of attachments included."""
+    binary: bool = False
+    """Whether any value is binary: no contract has one."""
 
     def __len__(self) -> int:
         return len(self.raw)
@@ -53,22 +49,18 @@ class Arguments:
         return [_decode(raw) for raw in self.raw]
 
 
-class PlainArguments(Arguments):
+class PlainArguments(Arguments, eq=False):
     """Values that are plain Python already."""
 
-    __slots__ = ("_values",)
-
-    def __init__(self, values: list[object], size: int, *, binary: bool) -> None:
-        super().__init__([], size, binary=binary)
-        self._values = values
+    plain: list[object] = msgspec.field(default_factory=list)
 
     def __len__(self) -> int:
-        return len(self._values)
+        return len(self.plain)
 
     def decode(self, decoder: PayloadDecoder[P]) -> P:
         """See `Arguments.decode`."""
-        return decoder.plain(self._values[0])
+        return decoder.plain(self.plain[0])
 
     def values(self) -> list[object]:
         """See `Arguments.values`."""
-        return self._values
+        return self.plain

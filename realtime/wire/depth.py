@@ -6,7 +6,7 @@ _ONE_KIND = bytes.maketrans(b"{}", b"[]")
 
 def deeper_than(most: int, text: str) -> bool:
     """Whether text that is valid JSON nests arrays and objects more than so many times."""
-    if text.count("[") + text.count("{") <= most:
+    if len(text) <= 2 * most or text.count("[") + text.count("{") <= most:
         return False
     # Escaped backslashes first: one still before a quote escapes it. Every other part is outside of strings.
     quoted = text.encode(errors="replace").replace(b"\\\\", b"").replace(b'\\"', b"").translate(_ONE_KIND, _OTHERS)

@@ -97,10 +97,7 @@ def _header(text: str) -> Header:
 
 
 def parse_event(header: Header, most_bytes: int, parts: Sequence[bytes] = ()) -> tuple[str, Arguments]:
-    """The name and the arguments of an event. Raises Malformed.
-
-    `parts` are its attachments. Without them what was announced is read and judged, but for its placeholders.
-    """
+    """The name and the arguments of an event; `parts` are the attachments that it announced. Raises Malformed."""
     size = _size(header, parts)
     if size > most_bytes:
         raise Malformed(TooLarge(f"an event has at most {most_bytes} bytes"), header.ack_id)
@@ -117,8 +114,8 @@ def parse_ack(header: Header, most_bytes: int, parts: Sequence[bytes] = ()) -> A
         raise Malformed(TooLarge(f"an ack has at most {most_bytes} bytes"))
     if _is_plain(header, parts):
         values, binary = _plain_array(header, parts, _ACK_SHAPE)
-        return PlainArguments(values, size, binary=binary)
-    return Arguments(_raw_array(header, _ACK_SHAPE), size, binary=header.kind in _BINARY)
+        return PlainArguments([], size, binary, values)
+    return Arguments(_raw_array(header, _ACK_SHAPE), size)
 
 
 def parse_auth(header: Header, most_bytes: int) -> Arguments:
@@ -143,7 +140,7 @@ def _auth(header: Header, size: int) -> Arguments:
         value, binary = unpack(header.body)
         if not isinstance(value, dict):
             raise ValueError(_AUTH_SHAPE)
-        return PlainArguments([value], size, binary=binary)
+        return PlainArguments([], size, binary, [value])
     raw = _value(header.body)
     if not header.body.lstrip(_SPACE).startswith("{"):
         raise ValueError(_AUTH_SHAPE)
@@ -156,17 +153,17 @@ def _named(header: Header, size: int, parts: Sequence[bytes]) -> tuple[str, Argu
         values, binary = _plain_array(header, parts, _EVENT_SHAPE)
         if not values or not isinstance(values[0], str):
             raise Malformed(Invalid(_EVENT_SHAPE), header.ack_id)
-        return values[0], PlainArguments(values[1:], size, binary=binary)
+        return values[0], PlainArguments([], size, binary, values[1:])
     raw = _raw_array(header, _EVENT_SHAPE)
     try:
-        return _name(raw.pop(0)), Arguments(raw, size, binary=header.kind is not _EVENT)
+        return _name(raw.pop(0)), Arguments(raw, size)
     except (IndexError, ValueError) as error:
         raise Malformed(_complaint(header, error, _EVENT_SHAPE), header.asked) from error
 
 
 def _is_plain(header: Header, parts: Sequence[bytes]) -> bool:
     """Whether the values are made at once: those of msgpack, and those with attachments to put in their places."""
-    return bool(parts) or header.format is _MSGPACK
+    return header.attachments > 0 or bool(parts) or header.format is _MSGPACK
 
 
 def _raw_array(header: Header, shape: str) -> list[msgspec.Raw]:

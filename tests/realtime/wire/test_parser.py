@@ -49,7 +49,7 @@ def test_binary_events_and_namespaces_of_the_library_are_read() -> None:
     text, attachment = Packet(EVENT, ["x", b"data"], id=7).encode()
     header = parse_header(text)
     assert (header.kind, header.attachments, header.ack_id, attachment) == (Kind.BINARY_EVENT, 1, 7, b"data")
-    assert parse_event(header, 100)[1].binary
+    assert parse_event(header, 100, [attachment])[1].values() == [b"data"]
     header = parse_header(Packet(CONNECT, {"token": "t"}, namespace="/admin").encode())
     assert (header.kind, header.namespace) == (Kind.CONNECT, "/admin")
     assert parse_header("0/admin?query=1,{}").namespace == "/admin"
@@ -157,7 +157,7 @@ def test_every_attachment_has_one_placeholder(values: str) -> None:
 
 def test_attachments_are_counted_and_weighed() -> None:
     header = parse_header('51-7["x",{"_placeholder":true,"num":0}]')
-    for parts in ([b"a", b"b"], [b"x" * 100]):
+    for parts in ([], [b"a", b"b"], [b"x" * 100]):
         with pytest.raises(Malformed) as fault:
             parse_event(header, 100, parts)
         assert fault.value.ack_id == 7
