@@ -17,6 +17,8 @@ from domain.kit.errors import Invalid
 from realtime.wire.header import DEEPEST, MOST_ACK_ID, NESTED_TOO_DEEPLY, Format, Header, Kind, Malformed, checked
 
 _KINDS = {kind.value: kind for kind in (Kind.CONNECT, Kind.DISCONNECT, Kind.EVENT, Kind.ACK, Kind.CONNECT_ERROR)}
+_MOST_COMPOUNDS = 50_000
+"""Values with values of their own, and the few others that are looked at one by one: what half a megabyte may cost."""
 _UNDEFINED = b"\xd4\x00\x00"
 _NOTEPACK = 0
 """The one extension type of notepack: `undefined` in 1 byte, a Date in 8, an ArrayBuffer in any number."""
@@ -118,6 +120,8 @@ class _Reading:
     def __init__(self, body: bytes) -> None:
         self.binary = False
         self._body = body
+        self._ways: dict[bytes, bool] = {}
+        self._left = _MOST_COMPOUNDS
 
     def plain(self, value: Any, deep: int) -> Any:
         """One value; lists and dicts are changed in place."""
@@ -126,6 +130,9 @@ class _Reading:
             return value
         if kind is float:
             return value if math.isfinite(value) else None
+        self._left -= 1
+        if not self._left:
+            raise ValueError(f"more than {_MOST_COMPOUNDS} arrays, maps and binary values")
         if kind is dict or kind is list:
             if not deep:
                 raise RecursionError
@@ -174,11 +181,11 @@ class _Reading:
 
     def _written(self, fixed: bytes, counted: bytes) -> bool:
         """Whether the packet writes an extension in this way; one that might be either is refused."""
-        if counted not in self._body:
-            return True
-        if fixed not in self._body:
-            return False
-        raise ValueError("an ArrayBuffer beside a value that cannot be told from it")
+        if fixed not in self._ways:
+            if fixed in self._body and counted in self._body:
+                raise ValueError("an ArrayBuffer beside a value that cannot be told from it")
+            self._ways[fixed] = fixed in self._body
+        return self._ways[fixed]
 
 
 _DATE_BYTES = 8

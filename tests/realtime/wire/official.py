@@ -5,10 +5,14 @@ import json
 import subprocess
 from typing import Any
 
+from hypothesis import settings
+
 from realtime.wire.packets import Format
 from tests.support.javascript import DIRECTORY, node
 
 Message = str | bytes
+UNHURRIED = settings(deadline=None)
+"""For tests of many examples that ask another process."""
 
 
 class OfficialParsers:

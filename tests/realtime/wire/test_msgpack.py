@@ -24,7 +24,7 @@ from realtime.wire.parser import (
     parse_header,
     unpack_header,
 )
-from tests.realtime.wire.official import OfficialParsers, messages_of
+from tests.realtime.wire.official import UNHURRIED, OfficialParsers, messages_of
 from tests.realtime.wire.values import ACK_IDS, BINARY_VALUES, EVENT_NAMES, JSON_VALUES, NAMESPACES
 
 MOST = 1 << 20
@@ -45,6 +45,7 @@ def as_values(official: OfficialParsers, form: Format, data: list[Any]) -> Argum
     return parse_event(header, MOST, [part for part in parts if isinstance(part, bytes)])[1]
 
 
+@UNHURRIED
 @given(name=EVENT_NAMES, arguments=st.lists(BINARY_VALUES, max_size=3), namespace=NAMESPACES, ack_id=ACK_IDS)
 def test_events_of_the_official_parser_are_read(
     official: OfficialParsers, name: str, arguments: list[Any], namespace: str, ack_id: int | None
@@ -255,6 +256,14 @@ def test_bounds() -> None:
         parse_ack(unpack_header(packet_of(type=3, id=1, data=["x" * 100])), 100)
     with pytest.raises(Malformed):
         parse_ack(unpack_header(packet_of(type=3, id=1, data={})), 100)
+
+
+@pytest.mark.parametrize("value", [b"\x90", b"\xd4\0\0", b"\xc4\0", b"\xc7\x08\0" + bytes(8)])
+def test_a_packet_of_very_many_small_values_is_refused(value: bytes) -> None:
+    data = b"\xdd" + struct.pack("!I", 50_002) + b"\xa1x" + value * 50_001
+    with pytest.raises(Malformed, match="more than 50000") as fault:
+        parse_event(unpack_header(with_data(data)), MOST)
+    assert fault.value.ack_id == 7
 
 
 @pytest.mark.parametrize("opening", [b"\xdd", b"\xdf", b"\xc6", b"\xdb", b"\xc9"])

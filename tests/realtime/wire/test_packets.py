@@ -26,7 +26,7 @@ from realtime.wire.packets import (
     encode_event,
     engine_packet,
 )
-from tests.realtime.wire.official import Message, OfficialParsers, messages_of
+from tests.realtime.wire.official import UNHURRIED, Message, OfficialParsers, messages_of
 from tests.realtime.wire.values import ACK_IDS, BINARY_VALUES, EVENT_NAMES, JSON_VALUES, NAMESPACES
 
 BOTH = tuple(Format)
@@ -52,6 +52,7 @@ def read(official: OfficialParsers, packet: Packet) -> list[dict[str, Any] | Non
     return packets
 
 
+@UNHURRIED
 @given(name=EVENT_NAMES, arguments=st.lists(JSON_VALUES, max_size=3), namespace=NAMESPACES, ack_id=ACK_IDS)
 def test_events_are_the_same_to_both_official_parsers(
     official: OfficialParsers, name: str, arguments: list[Any], namespace: str, ack_id: int | None
@@ -61,6 +62,7 @@ def test_events_are_the_same_to_both_official_parsers(
     assert read(official, packet) == [expected, expected]
 
 
+@UNHURRIED
 @given(values=st.lists(BINARY_VALUES, max_size=3), namespace=NAMESPACES, ack_id=st.integers(0, 10**15))
 def test_binary_values_are_the_same_to_both_official_parsers(
     official: OfficialParsers, values: list[Any], namespace: str, ack_id: int

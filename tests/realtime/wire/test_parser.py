@@ -13,7 +13,7 @@ from realtime.wire.depth import deeper_than
 from realtime.wire.header import DEEPEST, RESERVED
 from realtime.wire.packets import Format, encode_ack, encode_event
 from realtime.wire.parser import MOST_ATTACHMENTS, Kind, Malformed, parse_ack, parse_auth, parse_event, parse_header
-from tests.realtime.wire.official import OfficialParsers
+from tests.realtime.wire.official import UNHURRIED, OfficialParsers
 from tests.realtime.wire.values import ACK_IDS, BINARY_VALUES, EVENT_NAMES, JSON_VALUES, NAMESPACES
 
 MOST = 1 << 20
@@ -105,6 +105,7 @@ def test_an_event_of_another_shape_is_told_the_shape(body: str) -> None:
         parse_event(parse_header(f"2{body}"), 100)
 
 
+@UNHURRIED
 @given(
     name=EVENT_NAMES, arguments=st.lists(BINARY_VALUES, max_size=3), namespace=NAMESPACES, ack_id=ACK_IDS, answer=...
 )
