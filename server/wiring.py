@@ -207,7 +207,7 @@ def build(settings: Settings, clock: Clock, registry: CollectorRegistry, address
         registry=registry,
         tasks=tasks,
         stores=stores,
-        wire=Wire(gateway, wire_options),
+        wire=Wire(wire_options, gateway),
         wire_options=wire_options,
         gateway=gateway,
         hub=hub,
@@ -318,6 +318,7 @@ def _wire_options(settings: Settings) -> WireOptions:
         sockets=settings.sockets_per_node,
         sockets_per_address=settings.sockets_per_address,
         allowed_origins=settings.allowed_origins,
+        trusted_proxies=settings.trusted_proxies,
         node_name=settings.node_name,
     )
 

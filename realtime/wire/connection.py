@@ -1,312 +1,307 @@
 """One Engine.IO 4 session, over WebSocket, long-polling, or the one and then the other.
 
-It has the members that python-engineio's request handling expects of a socket, and none of its queues, tasks and
-wall-clock liveness. What arrives goes to the server's handlers one after another; what leaves is written in order, as
-many packets in one write as the transport takes.
+No task, no queue, no clock of its own: what arrives goes to its listener one message after another, what leaves is
+written at once while the transport takes it and waits in three lanes when it does not.
 """
 
 import asyncio
-import base64
-import binascii
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import structlog
-from engineio.exceptions import ContentTooLongError, EngineIOError
 
-from realtime.wire.heartbeat import Heartbeat
-from realtime.wire.link import LINK, Link
-from realtime.wire.options import WireOptions
+from realtime.wire.handshake import Request, wsgi_environ
+from realtime.wire.link import Link
 from realtime.wire.outbox import Outbox
-from realtime.wire.packets import Packet
+from realtime.wire.packets import Format, Lane, Packet, engine_packet
+
+if TYPE_CHECKING:
+    from realtime.wire.engine import Engine
 
 _log = structlog.get_logger(__name__)
 
-CLOSE = Packet("1")
-PING = Packet("2")
-PROBE_ANSWER = Packet("3probe")
-NOOP = "6"
+CLOSE: Final = engine_packet("1")
+PING: Final = engine_packet("2")
+NOOP: Final = engine_packet("6")
+_PROBE_ANSWER = engine_packet("3probe").frames(Format.JSON)
 
-_SEPARATOR = "\x1e"
-_SLICE = 32
-"""Packets of one connection that are handled before others get their turn."""
-_PROTOCOL_ERROR = 1002
 _NORMAL = 1000
+_PROTOCOL_ERROR = 1002
+_SERVER_ERROR = 1011
 _IGNORED = ("5", "6")
 """UPGRADE and NOOP mean something during an upgrade only."""
-_KINDS = ("1", "3", "4", *_IGNORED)
-
-Environ = dict[str, Any]
-Response = dict[str, Any]
 
 
 class Violation(Exception):
-    """Not Engine.IO: the connection is closed."""
+    """Not Engine.IO, or not Socket.IO: the connection is closed."""
 
 
-class Owner(Protocol):
-    """What a connection tells its server."""
+class Listener(Protocol):
+    """Who hears the messages of one session."""
 
-    def began(self, connection: "Connection") -> None:
-        """A connection was let in."""
+    def message(self, data: str | bytes) -> Awaitable[None] | None:
+        """A message; the next one waits until what is returned has ended. Raises Violation."""
         ...
 
-    async def message(self, connection: "Connection", data: str | bytes) -> None:
-        """A message arrived; the next one waits until this returns."""
-        ...
-
-    def ending(self, connection: "Connection") -> None:
-        """The connection takes no more requests."""
-        ...
-
-    def ended(self, connection: "Connection", reason: str) -> None:
-        """The connection is over; called once, from a clean stack."""
+    def ended(self, reason: str) -> None:
+        """The session is over; called once, from a clean stack."""
         ...
 
 
 class Connection:
     """An Engine.IO session."""
 
-    def __init__(self, owner: Owner, sid: str, address: str, options: WireOptions) -> None:
+    __slots__ = (
+        "_engine",
+        "_link",
+        "_outbox",
+        "address",
+        "busy",
+        "closed",
+        "format",
+        "listener",
+        "poll",
+        "request",
+        "sid",
+        "signed_in",
+        "upgrade",
+        "write",
+    )
+
+    def __init__(self, engine: "Engine", sid: str, address: str) -> None:
         self.sid = sid
         self.address = address
-        self.connected = False
-        """Whether long-polling requests are welcome (python-engineio asks)."""
-        self.upgraded = False
-        """Whether it is on WebSocket (python-engineio asks)."""
         self.closed = False
-        self._owner = owner
-        self._options = options
-        self._loop = asyncio.get_running_loop()
-        self._outbox = Outbox()
+        self.format = Format.JSON
+        """How packets are written to this client; its CONNECT decides."""
+        self.listener: Listener
+        self.signed_in = False
+        """Whether it has said who it is."""
+        self.request: Request | None = None
+        """The request that opened it, where somebody may ask for it."""
+        self.upgrade: Upgrade | None = None
+        """The attempt under way to move the session to WebSocket."""
+        self.poll: asyncio.Future[None] | None = None
+        """The poll that waits for something to say."""
+        self.busy: asyncio.Task[None] | None = None
+        """What the listener is doing with a message; the ones behind it wait."""
+        self._engine = engine
         self._link: Link | None = None
-        self._probing: Link | None = None
-        self._poll: asyncio.Future[None] | None = None
-        self._flush_due = False
-        self._heartbeat = Heartbeat(
-            options.ping_interval_seconds,
-            options.ping_timeout_seconds,
-            ping=lambda: self.send(PING),
-            dead=lambda: self.end("ping timeout"),
-        )
+        self._outbox: Outbox | None = None
+        self.write: Callable[[bytes], None] | None = None
+        """Writes frames straight to the transport; None while that is full, or polled, or gone."""
 
     # What leaves
 
-    def send(self, packet: Packet) -> None:
-        """Queue a packet and have it written soon; never waits."""
-        if not self.closed:
-            self._outbox.push(packet)
-            self._wake()
+    def send(self, packet: Packet, *, volatile: bool = False) -> None:
+        """Write the packet, or keep it until the transport takes it, `volatile` ones not. Never waits nor raises."""
+        if self.write is not None:
+            self.write(packet.frames(self.format))
+        elif not self.closed and not (volatile and self.stalled):
+            self._keep(packet)
 
-    def flush(self) -> None:
-        """Hand what waits to the transport now, so that even a close in this turn comes after it."""
-        self._flush()
+    @property
+    def on_websocket(self) -> bool:
+        """Whether the session is on WebSocket."""
+        return self._link is not None
+
+    @property
+    def stalled(self) -> bool:
+        """Whether what is sent now would have to wait."""
+        return self.write is None and (self._link is not None or self.poll is None)
+
+    @property
+    def moving(self) -> bool:
+        """Whether polls are answered at once, so that the client can leave polling for the WebSocket it has opened."""
+        return self.upgrade is not None and self.upgrade.probed
+
+    def backlog(self) -> int:
+        """Packets that wait."""
+        return len(self._outbox) if self._outbox is not None else 0
 
     @property
     def overflowing(self) -> bool:
         """Whether more waits than may."""
-        return self._outbox.bytes > self._options.queue_bytes or len(self._outbox) > self._options.queue_packets
+        outbox, options = self._outbox, self._engine.options
+        if outbox is None:
+            return False
+        return outbox.bytes > options.queue_bytes or len(outbox) > options.queue_packets
 
-    def backlog(self) -> int:
-        """Packets that wait."""
-        return len(self._outbox)
+    def waits_too_long(self) -> bool:
+        """Whether something durable has waited for longer than it may."""
+        oldest = self._outbox.oldest if self._outbox is not None else None
+        return oldest is not None and self._engine.now() - oldest >= self._engine.options.queue_seconds
+
+    def _keep(self, packet: Packet) -> None:
+        if self._outbox is None:
+            self._outbox = Outbox()
+        self._outbox.push(packet, len(packet.frames(self.format)), self._engine.now())
+        if packet.lane is Lane.DURABLE:
+            self._engine.kept(self)
+        self.wake()
+
+    def wake(self) -> None:
+        """Answer the poll that waits."""
+        if self.poll is not None and not self.poll.done():
+            self.poll.set_result(None)
+
+    def take_payload(self) -> str:
+        """What waits, as the answer to a poll."""
+        if self._outbox is None:
+            return ""
+        payload = self._outbox.take_payload(self.format)
+        self._outbox = None
+        return payload
 
     def end(self, reason: str, last: Sequence[Packet] = (), status: int = _NORMAL) -> None:
-        """Drop what waits, send `last` if it can be sent, and close the transport within a second."""
+        """Drop what waits, send `last` if it can be sent, and close the transport within a moment."""
         if self.closed:
             return
         self.closed = True
-        self._owner.ending(self)
-        self._heartbeat.stop()
-        self._outbox.clear()
-        within = self._options.close_within_seconds
-        if self._probing is not None:
-            self._probing.finish(b"", _NORMAL, "", within)
+        self.write = None
+        self._outbox = None
+        within = self._engine.options.close_within_seconds
+        upgrade, self.upgrade = self.upgrade, None
+        if upgrade is not None:
+            upgrade.link.finish(b"", _NORMAL, "", within)
         if self._link is not None:
-            self._link.detach()
-            self._link.finish(b"".join(packet.frame for packet in last), status, reason, within)
+            frames = b"".join(packet.frames(self.format) for packet in last)
+            self._link.finish(frames, status, reason, within)
         else:
             # Official clients that read CLOSE in the same response do not look at `last`; their next poll is refused.
+            self._outbox = Outbox()
             for packet in last or (CLOSE,):
-                self._outbox.push(packet)
-            self._wake()
-        self._loop.call_soon(self._owner.ended, self, reason)
-
-    def _wake(self) -> None:
-        if self._link is not None:
-            if not self._flush_due and not self._link.paused:
-                self._flush_due = True
-                self._loop.call_soon(self._flush_in_turn)
-        elif self._poll is not None and not self._poll.done():
-            self._poll.set_result(None)
-
-    def _flush(self) -> None:
-        """Write what the transport takes: once in a turn of the loop, however many packets were sent in it."""
-        link = self._link
-        if link is None or self.closed:
-            return
-        while self._outbox and link.open and (room := link.room):
-            link.write(self._outbox.take_frames(room))
-        if self._outbox and link.open:
-            self._wake()
-
-    def _flush_in_turn(self) -> None:
-        self._flush_due = False
-        self._flush()
+                self._outbox.push(packet, 0, 0.0)
+            self.wake()
+        self._engine.ending(self, reason)
 
     # What arrives
 
-    async def _heard(self, data: str | bytes) -> None:
-        """One Engine.IO packet. Raises Violation."""
+    def heard(self, data: str | bytes) -> bool:
+        """One Engine.IO packet; False when the next one has to wait until `busy` has ended."""
         if self.closed:
-            return
-        if isinstance(data, bytes):
-            await self._owner.message(self, data)
-            return
-        kind = data[:1]
-        if kind == "4":
-            await self._owner.message(self, data[1:])
-        elif kind == "3":
-            self._heartbeat.heard()
-        elif kind == "1":
-            self.end("transport close")
-        elif kind not in _IGNORED:
-            raise Violation("not an Engine.IO packet")
-
-    async def _guarded(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Run what handles input: whatever goes wrong ends this connection and nothing else."""
+            return True
         try:
-            await work()
+            rest = self._packet(data)
         except Violation:
             self.end("parse error", status=_PROTOCOL_ERROR)
-        except Exception:  # noqa: BLE001 - the edge: a fault of ours, logged once
+        except Exception:  # noqa: BLE001 - the edge: a fault of ours ends this connection and nothing else
             _log.exception("connection_failed")
-            self.end("server error", status=1011)
+            self.end("server error", status=_SERVER_ERROR)
+        else:
+            if rest is not None:
+                self.busy = self._engine.tasks.start(self._work(rest), "listener")
+                return False
+        return True
 
-    # Long-polling, as python-engineio calls it
-
-    def begin_polling(self, open_packet: Packet) -> Response:
-        """Start the session; the response to its first request."""
-        self.connected = True
-        self._heartbeat.start()
-        return payload_response(open_packet.text)
-
-    async def handle_get_request(self, environ: Environ) -> Response | str:
-        """A poll, or the WebSocket that opens or upgrades the session. Raises EngineIOError to refuse the poll."""
-        if environ["asgi.scope"]["type"] == "websocket":
-            await self._serve(environ)
-            return ""
-        if self._probing is not None:
-            return payload_response(NOOP)
-        if self._poll is not None:
-            self.end("parse error")
-            raise EngineIOError("two polls at once")
-        if not self._outbox:
-            self._poll = self._loop.create_future()
-            try:
-                await self._poll
-            finally:
-                self._poll = None
-        return payload_response(self._outbox.take_payload() or NOOP)
-
-    async def handle_post_request(self, environ: Environ) -> None:
-        """Packets by POST. Raises EngineIOError when they are not."""
-        body: bytes = await environ["wsgi.input"].read()
-        if len(body) > self._options.frame_bytes:
-            raise ContentTooLongError
-        try:
-            packets = [_unwrap(part) for part in body.decode().split(_SEPARATOR)]
-        except (UnicodeDecodeError, Violation) as error:
-            raise EngineIOError("not an Engine.IO payload") from error
-        await self._guarded(lambda: self._hear_all(packets))
-
-    async def _hear_all(self, packets: list[str | bytes]) -> None:
-        for number, data in enumerate(packets, 1):
-            await self._heard(data)
-            if number % _SLICE == 0:
-                await asyncio.sleep(0)
-
-    async def close(self, reason: str = "transport error") -> None:
-        """End the session (python-engineio calls this when it refuses a request)."""
-        self.end("parse error" if reason == "server disconnect" else reason)
-
-    # WebSocket
-
-    async def open_websocket(self, environ: Environ, open_packet: Packet) -> None:
-        """Start the session on WebSocket and serve it to its end."""
-        self._outbox.push(open_packet)
-        await self._serve(environ)
-
-    async def _serve(self, environ: Environ) -> None:
-        link: Link = environ["asgi.scope"]["extensions"][LINK]
-        receive = environ["asgi.receive"]
-        await environ["asgi.send"]({"type": "websocket.accept"})
-        if self.connected and not await self._upgrade(link, receive):
-            link.finish(b"", _PROTOCOL_ERROR, "", self._options.close_within_seconds)
-            return
-        if self.closed:
-            link.finish(b"", _NORMAL, "", self._options.close_within_seconds)
-            return
-        if not self.connected:
-            self.connected = True
-            self._heartbeat.start()
-        self.upgraded = True
-        self._link = link
-        link.attach(self._wake, self._options.ahead_bytes)
-        self._wake()
-        await self._guarded(lambda: self._read(receive))
-        self.end("transport close")
-
-    async def _read(self, receive: Callable[[], Awaitable[dict[str, Any]]]) -> None:
-        heard = 0
-        while not self.closed and (data := await _next(receive)) is not None:
-            await self._heard(data)
-            heard += 1
-            if heard % _SLICE == 0:
-                await asyncio.sleep(0)
-
-    async def _upgrade(self, link: Link, receive: Callable[[], Awaitable[dict[str, Any]]]) -> bool:
-        """The probe that moves a polling session to WebSocket; what is sent meanwhile waits for its end."""
-        if self._probing is not None or self.closed:
-            return False
-        self._probing = link
-        try:
-            async with asyncio.timeout(self._options.upgrade_within_seconds):
-                if await _next(receive) != "2probe":
-                    return False
-                link.write(PROBE_ANSWER.frame)
-                if self._poll is not None and not self._poll.done():
-                    self._poll.set_result(None)
-                return await _next(receive) == "5" and not self.closed
-        except TimeoutError:
-            return False
-        finally:
-            self._probing = None
-
-
-async def _next(receive: Callable[[], Awaitable[dict[str, Any]]]) -> str | bytes | None:
-    """The next message, or None at the end."""
-    event = await receive()
-    if event["type"] != "websocket.receive":
+    def _packet(self, data: str | bytes) -> Awaitable[None] | None:
+        if isinstance(data, bytes):
+            return self.listener.message(data)
+        kind = data[:1]
+        if kind == "4":
+            return self.listener.message(data[1:])
+        if kind == "3":
+            self._engine.answered(self)
+        elif kind == "1":
+            self._closed_by_peer()
+        elif kind not in _IGNORED or not kind:
+            raise Violation("not an Engine.IO packet")
         return None
-    text: str | None = event.get("text")
-    data: bytes | None = event.get("bytes")
-    return text if text is not None else data
+
+    def _closed_by_peer(self) -> None:
+        """The poll of a client that has said goodbye is answered with a NOOP."""
+        self.end("transport close", () if self._link is not None else (NOOP,))
+
+    async def _work(self, rest: Awaitable[None]) -> None:
+        """See the listener's work to its end: whatever goes wrong ends this connection and nothing else."""
+        try:
+            await rest
+        except Violation:
+            self.end("parse error", status=_PROTOCOL_ERROR)
+        except Exception:  # noqa: BLE001 - the edge
+            _log.exception("connection_failed")
+            self.end("server error", status=_SERVER_ERROR)
+        finally:
+            self.busy = None
+            if self._link is not None:
+                self._link.go_on()
+
+    # On WebSocket, as the link calls it
+
+    def environ(self) -> dict[str, Any]:
+        """The request that opened it, as WSGI writes it; empty when nobody said that it would be asked for."""
+        return wsgi_environ(self.request, self.address) if self.request is not None else {}
+
+    def begin_websocket(self, link: Link) -> None:
+        """The session goes on over this link: what waits is written first."""
+        self._link = link
+        self.write = link.transport.write
+        link.hand_over(self)
+        self.writable(link)
+
+    def hear(self, _link: Link, data: str | bytes) -> bool:
+        """One message of the link."""
+        return self.heard(data)
+
+    def lost(self, _link: Link, reason: str) -> None:
+        """The link is gone."""
+        self.end(reason)
+
+    def full(self, _link: Link) -> None:
+        """The transport is full: what is sent from now on waits."""
+        self.write = None
+
+    def writable(self, link: Link) -> None:
+        """The transport takes bytes: write what waits until it is full again."""
+        if self.closed:
+            return
+        self.write = link.transport.write
+        while self._outbox is not None and self.write is not None:
+            self.write(self._outbox.take_frames(self.format, self._engine.options.ahead_bytes))
+            if self._outbox is not None and not self._outbox:
+                self._outbox = None
+                self._engine.drained(self)
 
 
-def _unwrap(part: str) -> str | bytes:
-    """A packet of a payload: binary ones are in base64 after a `b`. Raises Violation."""
-    if part[:1] in _KINDS:
-        return part
-    if part[:1] != "b":
-        raise Violation("not an Engine.IO packet")
-    try:
-        return base64.b64decode(part[1:], validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise Violation("not base64") from error
+class Upgrade:
+    """The probe that moves a polling session to WebSocket; what is sent meanwhile waits for its end."""
 
+    __slots__ = ("_connection", "_engine", "link", "probed")
 
-def payload_response(payload: str) -> Response:
-    """A long-polling response, in the form in which python-engineio sends it."""
-    headers = [("Content-Type", "text/plain; charset=UTF-8"), ("Cache-Control", "no-store")]
-    return {"status": "200 OK", "headers": headers, "response": payload.encode()}
+    def __init__(self, engine: "Engine", connection: Connection, link: Link) -> None:
+        self._engine = engine
+        self._connection = connection
+        self.link = link
+        self.probed = False
+        """Whether the client has asked over the link, and has its answer."""
+
+    def hear(self, link: Link, data: str | bytes) -> bool:
+        """`2probe`, and after our `3probe` the UPGRADE; anything else ends the attempt."""
+        connection = self._connection
+        if data == "2probe" and not self.probed:
+            self.probed = True
+            link.transport.write(_PROBE_ANSWER)
+            connection.wake()
+        elif data == "5" and self.probed and not connection.closed:
+            self._engine.upgraded(connection, link)
+            # What a poll or a POST has begun ends before the first message of the WebSocket is heard.
+            return connection.busy is None
+        else:
+            self.give_up(link)
+        return True
+
+    def give_up(self, link: Link, status: int = _PROTOCOL_ERROR) -> None:
+        """The session stays where it is."""
+        self.lost(link, "")
+        link.finish(b"", status, "", self._engine.options.close_within_seconds)
+
+    def lost(self, _link: Link, _reason: str) -> None:
+        """The link is gone."""
+        if self._connection.upgrade is self:
+            self._engine.upgrade_ended(self._connection)
+
+    def full(self, link: Link) -> None:
+        """Not with so few bytes."""
+
+    def writable(self, link: Link) -> None:
+        """Nothing waits for it."""

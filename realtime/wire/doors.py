@@ -2,6 +2,7 @@
 
 import ipaddress
 from collections import Counter
+from http import HTTPStatus
 
 from realtime.wire.options import WireOptions
 
@@ -17,14 +18,14 @@ class Doors:
         self.shut = False
         """Set when the node stops: nobody is let in any more."""
 
-    def refusal(self, address: str) -> str | None:
-        """The HTTP status line with which one more from this address is sent away, or None."""
+    def refusal(self, address: str) -> HTTPStatus | None:
+        """The HTTP status with which one more from this address is sent away, or None."""
         if self.shut or self._open >= self._options.sockets:
-            return "503 SERVICE UNAVAILABLE"
+            return HTTPStatus.SERVICE_UNAVAILABLE
         if self._unauthenticated >= self._options.sockets_unauthenticated:
-            return "503 SERVICE UNAVAILABLE"
+            return HTTPStatus.SERVICE_UNAVAILABLE
         if self._addresses[_network(address)] >= self._options.sockets_per_address:
-            return "429 TOO MANY REQUESTS"
+            return HTTPStatus.TOO_MANY_REQUESTS
         return None
 
     def enter(self, address: str) -> None:
@@ -57,6 +58,8 @@ class Doors:
 
 
 def _network(address: str) -> str:
+    if ":" not in address:
+        return address
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:

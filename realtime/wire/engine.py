@@ -1,143 +1,245 @@
-"""The Engine.IO server: python-engineio's request handling over our connections.
+"""Engine.IO 4 at one path: its sessions, who is let in, heartbeats, upgrades.
 
-From the library come the checks of a request (origin, transport, version, session) and its answers. Ours are the
-connections, who is let in, and that no body grows beyond its limit.
+WebSockets come from `link`, long-polling requests from `polling`. Everything is checked here once for both: protocol
+version, transport, origin, how many are inside.
 """
 
-from collections.abc import Awaitable, Callable
-from typing import Any
-from urllib.parse import parse_qs
+import asyncio
+import secrets
+from collections.abc import Callable, Mapping, Sequence
 
-import engineio
 import structlog
+from uvicorn.middleware.proxy_headers import _TrustedHosts
+from websockets.exceptions import NegotiationError
+from websockets.extensions import Extension
+from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
+from websockets.headers import build_extension, parse_extension
 
-from realtime.wire.connection import Connection, Environ, Owner, Response
+from domain.kit.tasks import TaskOwner
+from realtime.wire.connection import PING, Connection, Listener, Upgrade
+from realtime.wire.deadlines import Deadlines
 from realtime.wire.doors import Doors
+from realtime.wire.frames import FrameReader
+from realtime.wire.handshake import (
+    Request,
+    bad_request,
+    forbidden,
+    unknown_session,
+    unknown_transport,
+    unsupported_version,
+)
+from realtime.wire.link import Link
 from realtime.wire.options import WireOptions
-from realtime.wire.packets import Packet, encode_json
+from realtime.wire.origins import Origins
+from realtime.wire.packets import Format, encode_json, engine_packet
 
 _log = structlog.get_logger(__name__)
 
-Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
+_VERSION = "4"
+_NORMAL = 1000
+_SID_BYTES = 15
+_TOO_SLOW = "too_slow"
 
-_RETRY_AFTER_SECONDS = "5"
 
+class Engine:
+    """The sessions of one path. `listen` makes the listener of each new one."""
 
-class EngineServer(engineio.AsyncServer):  # type: ignore[misc]  # the library is not typed
-    """Made by python-socketio; `prepare` gives it what it needs before the first request."""
-
-    sockets: dict[str, Connection]
-
-    def prepare(self, owner: Owner, options: WireOptions) -> None:
-        """Say whom connections belong to, and their bounds."""
-        self._owner = owner
-        self._options = options
+    def __init__(
+        self, options: WireOptions, listen: Callable[[Connection], Listener], *, path: str = "/socket.io/"
+    ) -> None:
+        self.options = options
+        self.path = path
         self.doors = Doors(options)
+        self.sessions: dict[str, Connection] = {}
+        self.tasks = TaskOwner("wire")
+        self.too_slow: Callable[[Connection], None] = lambda connection: connection.end(_TOO_SLOW)
+        """What becomes of a session whose durable packets wait for too long."""
+        self.keeps_requests = False
+        """Whether sessions remember the request that opened them, which costs some memory each."""
+        self._listen = listen
+        self._origins = Origins(options.allowed_origins)
+        self._proxies = _TrustedHosts(options.trusted_proxies)
+        self._pings = Deadlines[Connection](options.ping_interval_seconds, self._ping)
+        self._pongs = Deadlines[Connection](options.ping_timeout_seconds, lambda silent: silent.end("ping timeout"))
+        self._waits = Deadlines[Connection](options.queue_seconds / 2, self._look_at_wait)
+        self._upgrades = Deadlines[Connection](options.upgrade_within_seconds, self._give_upgrade_up)
+        self._openings: dict[bool, tuple[str, str]] = {
+            polling: self._opening(polling=polling) for polling in (False, True)
+        }
 
-    async def handle_request(self, scope: Scope, receive: Receive, send: Send) -> object:
-        """Answer one request or serve one WebSocket."""
-        if scope["type"] == "http":
-            if b"j" in parse_qs(scope.get("query_string", b"")):
-                await _answer(send, "400 BAD REQUEST", "JSONP is not spoken here")
-                return None
-            if scope["method"] == "POST":
-                body = await _read_body(receive, self._options.frame_bytes)
-                if body is None:
-                    return None
-                receive = _replay(body)
-        return await super().handle_request(scope, receive, send)
+    def now(self) -> float:
+        """Seconds, by the event loop's clock."""
+        return asyncio.get_running_loop().time()
 
-    def generate_id(self) -> str:
-        """A new session id that says whose it is: the requests of long-polling have to come back to this node."""
-        name = self._options.node_name
-        return f"{name}.{super().generate_id()}" if name else str(super().generate_id())
+    # Who comes in
 
-    def refuse_requests(self, connection: Connection) -> None:
-        """Know the session no more."""
-        self.sockets.pop(connection.sid, None)
+    def allows(self, request: Request, scheme: str) -> bool:
+        """Whether the page that asks, if it is one, may."""
+        return self._origins.allows(request.headers, scheme)
 
-    def forget(self, connection: Connection, *, authenticated: bool) -> None:
-        """The connection has ended."""
-        self.doors.leave(connection.address, authenticated=authenticated)
-
-    async def _handle_connect(self, environ: Environ, transport: str, jsonp_index: int | None = None) -> Response | str:
-        address = _address(environ["asgi.scope"])
-        refusal = self.doors.refusal(address)
-        if refusal is not None:
-            _log.info("connection_refused", status=refusal)
-            return await self._refuse(environ, refusal)
-        connection = Connection(self._owner, self.generate_id(), address, self._options)
-        self.sockets[connection.sid] = connection
-        self.doors.enter(address)
-        self._owner.began(connection)
-        opening = self._opening(connection.sid, transport)
-        if transport == "websocket":
-            await connection.open_websocket(environ, opening)
-            return ""
-        return connection.begin_polling(opening)
-
-    def _opening(self, sid: str, transport: str) -> Packet:
-        return Packet(
-            "0"
-            + encode_json(
-                {
-                    "sid": sid,
-                    "upgrades": ["websocket"] if transport == "polling" else [],
-                    "pingInterval": round(self._options.ping_interval_seconds * 1000),
-                    "pingTimeout": round(self._options.ping_timeout_seconds * 1000),
-                    "maxPayload": self._options.frame_bytes,
-                }
-            )
-        )
-
-    async def _refuse(self, environ: Environ, status: str) -> Response | str:
-        headers = [("Content-Type", "text/plain"), ("Retry-After", _RETRY_AFTER_SECONDS)]
-        if environ["asgi.scope"]["type"] == "http":
-            return {"status": status, "headers": headers, "response": b"try again later"}
-        await _deny(environ["asgi.send"], status, headers)
-        return ""
-
-    def _log_error_once(self, message: str, message_key: str) -> None:
-        """The library logs what clients sent; the kind of fault is enough."""
-        _log.debug("request_refused", fault=message_key)
-
-
-def _address(scope: Scope) -> str:
-    client = scope.get("client")
-    return str(client[0]) if client else "local"
-
-
-async def _read_body(receive: Receive, most_bytes: int) -> bytes | None:
-    """The body, cut off just beyond the limit; None when the client left."""
-    body = bytearray()
-    while True:
-        event = await receive()
-        if event["type"] != "http.request":
+    def check(self, request: Request, scheme: str) -> Connection | None:
+        """The session that the request names, None for a new one. Raises Refusal."""
+        if not self.allows(request, scheme):
+            raise forbidden("this origin is not allowed")
+        transport = request.query.get("transport")
+        if transport not in ("polling", "websocket"):
+            raise unknown_transport()
+        sid = request.query.get("sid")
+        if sid is None:
+            if request.query.get("EIO") != _VERSION:
+                raise unsupported_version()
             return None
-        body += event.get("body", b"")
-        if len(body) > most_bytes:
-            return bytes(body[: most_bytes + 1])
-        if not event.get("more_body", False):
-            return bytes(body)
+        connection = self.sessions.get(sid)
+        if connection is None:
+            raise unknown_session()
+        if connection.on_websocket:
+            raise bad_request()
+        return connection
+
+    def begin(self, address: str, request: Request) -> Connection:
+        """A new session. Raises Refusal when there is no room."""
+        if (full := self.doors.refusal(address)) is not None:
+            _log.info("connection_refused", status=int(full))
+            raise forbidden("try again later", full)
+        connection = Connection(self, self._new_sid(), address)
+        self.sessions[connection.sid] = connection
+        self.doors.enter(address)
+        connection.request = request if self.keeps_requests else None
+        connection.listener = self._listen(connection)
+        self._pings.start(connection)
+        return connection
+
+    def opening(self, connection: Connection, *, polling: bool) -> str:
+        """The first packet of a session."""
+        head, tail = self._openings[polling]
+        return f"{head}{connection.sid}{tail}"
+
+    def address(self, peer: str, headers: Mapping[str, str]) -> str:
+        """Where a client is: what a trusted proxy says, else the peer's own address."""
+        forwarded = headers.get("x-forwarded-for")
+        if forwarded and peer in self._proxies:
+            return self._proxies.get_trusted_client_address(forwarded)[0] or peer
+        return peer
+
+    def open_websocket(self, link: Link, request: Request, answer: Callable[[str | None], bytes]) -> None:
+        """A WebSocket that begins a session, or moves one. Raises Refusal."""
+        secure = link.transport.get_extra_info("sslcontext") is not None
+        connection = self.check(request, "https" if secure else "http")
+        if request.query["transport"] != "websocket":
+            raise bad_request()
+        extensions, negotiated = self._compression(request)
+        reader = FrameReader(self.options.frame_bytes, extensions)
+        if connection is not None:
+            self._try_upgrade(connection, link, answer(negotiated), reader)
+            return
+        connection = self.begin(self.address(link.address, request.headers), request)
+        opening = engine_packet(self.opening(connection, polling=False)).frames(Format.JSON)
+        link.open(connection, answer(negotiated) + opening, reader, self.options)
+        connection.begin_websocket(link)
+
+    def _try_upgrade(self, connection: Connection, link: Link, answer: bytes, reader: FrameReader) -> None:
+        if connection.upgrade is not None:
+            raise bad_request()
+        connection.upgrade = Upgrade(self, connection, link)
+        link.open(connection.upgrade, answer, reader, self.options)
+        self._upgrades.start(connection)
+
+    def _compression(self, request: Request) -> tuple[Sequence[Extension], str | None]:
+        """What of permessage-deflate (RFC 7692) was asked for and is allowed: messages in, each compressed for itself.
+
+        We write what we send as it is: compressing costs more than the radio gains with packets of some hundred bytes.
+        """
+        offered = request.headers.get("sec-websocket-extensions")
+        if not offered or not self.options.compression:
+            return (), None
+        for name, parameters in parse_extension(offered):
+            if name == _DEFLATE.name:
+                try:
+                    accepted, extension = _DEFLATE.process_request_params(parameters, [])
+                except NegotiationError:
+                    continue
+                return (extension,), build_extension([(name, accepted)])
+        return (), None
+
+    def _new_sid(self) -> str:
+        """An id that says whose it is: the requests of long-polling have to come back to this node."""
+        token = secrets.token_urlsafe(_SID_BYTES)
+        return f"{self.options.node_name}.{token}" if self.options.node_name else token
+
+    def _opening(self, *, polling: bool) -> tuple[str, str]:
+        rest = encode_json(
+            {
+                "upgrades": ["websocket"] if polling else [],
+                "pingInterval": round(self.options.ping_interval_seconds * 1000),
+                "pingTimeout": round(self.options.ping_timeout_seconds * 1000),
+                "maxPayload": self.options.frame_bytes,
+            }
+        )
+        return '0{"sid":"', '",' + rest[1:]
+
+    # Heartbeats, upgrades, queues
+
+    def _ping(self, connection: Connection) -> None:
+        self._pongs.start(connection)
+        connection.send(PING)
+
+    def answered(self, connection: Connection) -> None:
+        """A PONG; an answer to nothing changes nothing."""
+        if connection in self._pongs:
+            self._pongs.stop(connection)
+            self._pings.start(connection)
+
+    def kept(self, connection: Connection) -> None:
+        """Something durable waits."""
+        if connection not in self._waits:
+            self._waits.start(connection)
+
+    def drained(self, connection: Connection) -> None:
+        """Nothing waits any more."""
+        self._waits.stop(connection)
+
+    def _look_at_wait(self, connection: Connection) -> None:
+        if connection.waits_too_long():
+            self.too_slow(connection)
+        elif connection.backlog():
+            self._waits.start(connection)
+
+    def upgraded(self, connection: Connection, link: Link) -> None:
+        """The session is on WebSocket from now on."""
+        self.upgrade_ended(connection)
+        connection.begin_websocket(link)
+
+    def upgrade_ended(self, connection: Connection) -> None:
+        """The attempt is over, well or not."""
+        connection.upgrade = None
+        self._upgrades.stop(connection)
+
+    def _give_upgrade_up(self, connection: Connection) -> None:
+        if connection.upgrade is not None:
+            connection.upgrade.give_up(connection.upgrade.link, _NORMAL)
+
+    def signed_in(self, connection: Connection) -> None:
+        """It has said who it is."""
+        connection.signed_in = True
+        self.doors.signed_in()
+
+    def signed_out(self, connection: Connection) -> None:
+        """It is nobody again."""
+        connection.signed_in = False
+        self.doors.signed_out()
+
+    # Who goes
+
+    def ending(self, connection: Connection, reason: str) -> None:
+        """A session takes no more requests; its listener hears of it from a clean stack."""
+        self.sessions.pop(connection.sid, None)
+        for timers in (self._pings, self._pongs, self._waits, self._upgrades):
+            timers.stop(connection)
+        asyncio.get_running_loop().call_soon(self._ended, connection, reason)
+
+    def _ended(self, connection: Connection, reason: str) -> None:
+        self.doors.leave(connection.address, authenticated=connection.signed_in)
+        connection.listener.ended(reason)
 
 
-def _replay(body: bytes) -> Receive:
-    async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return receive
-
-
-async def _answer(send: Send, status: str, message: str) -> None:
-    headers = [(b"content-type", b"text/plain")]
-    await send({"type": "http.response.start", "status": int(status[:3]), "headers": headers})
-    await send({"type": "http.response.body", "body": message.encode()})
-
-
-async def _deny(send: Send, status: str, headers: list[tuple[str, str]]) -> None:
-    """Refuse a WebSocket with an HTTP status of its own (ASGI extension `websocket.http.response`)."""
-    encoded = [(name.lower().encode(), value.encode()) for name, value in headers]
-    await send({"type": "websocket.http.response.start", "status": int(status[:3]), "headers": encoded})
-    await send({"type": "websocket.http.response.body", "body": b"try again later"})
+_DEFLATE = ServerPerMessageDeflateFactory(server_no_context_takeover=True, client_no_context_takeover=True)

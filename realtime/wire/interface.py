@@ -3,12 +3,15 @@
 Everything above is written against these types only, so that another wire can take this one's place.
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
 from domain.kit.errors import Problem
-from realtime.wire.packets import Arguments, Packet
+from realtime.wire.packets import Arguments, Lane, Packet
+
+__all__ = ("OVERFLOWED", "SILENT", "STOPPING", "Closing", "Endpoint", "Lane", "Reconnect", "Refused", "Socket")
 
 
 class Reconnect(StrEnum):
@@ -41,12 +44,25 @@ SILENT = Closing(4001, "connect_timeout", "No CONNECT with a token arrived in ti
 STOPPING = Closing(4012, "stopping", "This server is stopping: reconnect to another one", Reconnect.AT_ONCE)
 
 
+class Refused(Exception):
+    """A CONNECT that an endpoint refuses in its own words: `body` is sent as it is."""
+
+    def __init__(self, body: dict[str, object]) -> None:
+        super().__init__(body.get("message"))
+        self.body = body
+
+
 class Socket(Protocol):
-    """One connected client, over either transport."""
+    """One client in one namespace, over either transport, in either format."""
 
     @property
     def sid(self) -> str:
         """The Socket.IO id, unique and unguessable."""
+        ...
+
+    @property
+    def namespace(self) -> str:
+        """Where it is: `/` or another."""
         ...
 
     @property
@@ -59,12 +75,26 @@ class Socket(Protocol):
         """Whether nothing more is sent or heard."""
         ...
 
-    def send(self, packet: Packet) -> None:
-        """Queue a packet. Never waits and never raises; order is kept; after the close it does nothing."""
+    def send(self, packet: Packet, *, volatile: bool = False) -> None:
+        """Send a packet. Never waits and never raises; after the close it does nothing.
+
+        Order is kept within the packet's lane. A `volatile` packet is dropped where it would have to wait.
+        """
         ...
 
-    def acknowledge(self, ack_id: int, answer: object) -> None:
-        """Answer the client's packet `ack_id` with one argument, in the same order as `send`."""
+    def acknowledge(self, ack_id: int, *answers: object) -> None:
+        """Answer the client's packet `ack_id`."""
+        ...
+
+    def expect(self, ack_id: int, on_answer: Callable[["Socket", Arguments | None], None]) -> None:
+        """Have `on_answer` called with the answer to the packet sent with this id, or with None if none can come.
+
+        Ids come from `Wire.next_ack_id`. It is called once, unless `forget` comes first.
+        """
+        ...
+
+    def forget(self, ack_id: int) -> None:
+        """Not wait for this answer any more."""
         ...
 
     def backlog(self) -> int:
@@ -72,18 +102,25 @@ class Socket(Protocol):
         ...
 
     def close(self, closing: Closing) -> None:
-        """Drop what is queued, say why (best effort), and close the transport.
+        """Drop what is queued, say why (best effort), and close the whole connection.
 
         The peer reads end-of-file within a second, whether or not it reads or answers.
         """
         ...
 
+    def leave(self) -> None:
+        """End this namespace alone: the client is told, `Endpoint.closed` follows, the connection stays."""
+        ...
+
 
 class Endpoint(Protocol):
-    """What the wire calls. All but `admit` are synchronous and are called in the order of arrival for one socket."""
+    """What the wire calls. For one socket the calls come in the order of arrival, and none of them may wait."""
 
-    async def admit(self, socket: Socket, auth: Arguments) -> None:
-        """A CONNECT arrived. Raises Problem to refuse it. What is sent to the socket meanwhile is not delivered."""
+    def admit(self, socket: Socket, auth: Arguments) -> Awaitable[None] | None:
+        """A CONNECT arrived: raise Problem or Refused to refuse it, now or in what is returned to be awaited.
+
+        What is sent to the socket meanwhile is not delivered, and what it sends waits.
+        """
         ...
 
     def opened(self, socket: Socket) -> None:

@@ -1,166 +1,298 @@
-"""The WebSocket transport below uvicorn: written to without ASGI, and really closed.
+"""The TCP side of a WebSocket, as uvicorn's protocol class: Socket.IO is served right here and never enters ASGI.
 
-uvicorn's own protocol class does the handshake and reads frames. This one adds what ASGI cannot say: many frames in one
-write, at most so many bytes ahead of the network, a close that does not wait for the peer, and a shutdown that no
-stalled peer can hold up. It leans on private parts of uvicorn 0.54; `tests/realtime/wire/test_private_parts.py` names
-them.
+uvicorn reads the request and makes one of these for each upgrade (its documented `ws=` seam). Requests for one of our
+paths are answered by the engine of that path; every other one is handed to uvicorn's own class. Promises: a close is a
+close within `close_within_seconds`, whatever the peer does; no input raises out of here; many frames in one read are
+handled in slices, so that no peer holds up the others.
 """
 
 import asyncio
-from collections.abc import Callable
-from typing import Any, Final
+import socket
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
-from uvicorn._types import ASGISendEvent
+import structlog
+from uvicorn.config import Config
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.frames import Frame
-from websockets.http11 import Request
-from websockets.protocol import State
+from uvicorn.server import ServerState
 
-LINK: Final = "throttlecove.link"
-"""The ASGI scope extension under which an application finds the link."""
+from realtime.wire.frames import (
+    BINARY,
+    CLOSE,
+    PING,
+    PONG,
+    TEXT,
+    FrameFault,
+    FrameReader,
+    close_frame,
+    close_status,
+    frame,
+)
+from realtime.wire.handshake import Refusal, accept, parse_request, refusing, switching, target_of
+from realtime.wire.options import WireOptions
 
-_CUT_AFTER_SECONDS = 0.5
-_ABNORMAL = 1006
-_NOT_UTF8 = 1007
+if TYPE_CHECKING:
+    from realtime.wire.engine import Engine
+
+_log = structlog.get_logger(__name__)
+
+_SLICE = 64
+"""Messages of one connection that are handled before others get their turn."""
+_GOING_AWAY: Final = 1012
+_SERVER_ERROR: Final = 1011
+_NOT_UTF8: Final = 1007
 
 
-class Link(WebSocketsSansIOProtocol):
-    """One WebSocket connection. Give this class to uvicorn as `ws=`."""
+class Hearing(Protocol):
+    """Who hears what arrives on a link: a session, or an upgrade of one that is being tried."""
 
-    _on_writable: Callable[[], None] | None = None
-    _ahead_bytes: int = 0
-    _cut_timer: asyncio.TimerHandle | None = None
+    def hear(self, link: "Link", data: str | bytes) -> bool:
+        """One message. False: no more for now, until `link.go_on()`."""
+        ...
 
-    def attach(self, on_writable: Callable[[], None], ahead_bytes: int) -> None:
-        """Call `on_writable` whenever the transport takes bytes again after it was full at `ahead_bytes`."""
-        self._on_writable = on_writable
-        self._ahead_bytes = ahead_bytes
-        # `paused` begins when there is no `room`, neither earlier nor later.
-        self.transport.set_write_buffer_limits(high=ahead_bytes - 1)
+    def lost(self, link: "Link", reason: str) -> None:
+        """The link is gone, by the peer's doing."""
+        ...
 
-    def detach(self) -> None:
-        """Call nobody any more."""
-        self._on_writable = None
+    def writable(self, link: "Link") -> None:
+        """The transport takes bytes again after it was full."""
+        ...
 
-    @property
-    def open(self) -> bool:
-        """Whether frames can still be written."""
-        return (
-            self.handshake_complete
-            and not self.close_sent
-            and self.conn.state is State.OPEN
-            and not self.transport.is_closing()
-        )
+    def full(self, link: "Link") -> None:
+        """The transport takes no more for now."""
+        ...
 
-    @property
-    def paused(self) -> bool:
-        """Whether the transport is full; `on_writable` follows."""
-        return not self.writable.is_set()
 
-    @property
-    def room(self) -> int:
-        """Bytes the transport takes now."""
-        return max(0, self._ahead_bytes - self.transport.get_write_buffer_size())
+class Link(asyncio.Protocol):
+    """One TCP connection that asked to become a WebSocket."""
 
-    @property
-    def unsent(self) -> int:
-        """Bytes the transport holds."""
-        return self.transport.get_write_buffer_size()
+    __slots__ = (
+        "_config",
+        "_cut_timer",
+        "_engines",
+        "_hearing",
+        "_held",
+        "_other",
+        "_reader",
+        "_state",
+        "_within",
+        "address",
+        "finished",
+        "transport",
+    )
 
-    def write(self, frames: bytes) -> None:
-        """Write whole frames, made elsewhere."""
-        if self.open:
-            self.transport.write(frames)
+    def __init__(
+        self,
+        engines: "Mapping[str, Engine]",
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        """`engines` by path; the rest is what uvicorn gives."""
+        self._engines = engines
+        self._config = config
+        self._state = (server_state, app_state)
+        self._other: WebSocketsSansIOProtocol | None = None
+        self._reader: FrameReader | None = None
+        self._hearing: Hearing | None = None
+        self._held = False
+        self._cut_timer: asyncio.TimerHandle | None = None
+        self._within = 0.5
+        self.finished = False
+        """Whether our last bytes are written."""
+        self.transport: asyncio.Transport = cast(asyncio.Transport, None)
+        self.address = "local"
+
+    # What the session calls
+
+    def open(self, hearing: Hearing, answer: bytes, reader: FrameReader, options: WireOptions) -> None:
+        """The WebSocket is open: `answer` goes out, and `hearing` hears what comes in."""
+        self._reader = reader
+        self._hearing = hearing
+        self._within = options.close_within_seconds
+        ahead_bytes = options.ahead_bytes
+        # Full begins with the last byte allowed ahead, and ends when half of that has gone.
+        self.transport.set_write_buffer_limits(high=ahead_bytes - 1, low=ahead_bytes // 2)
+        _keep_little_unsent(self.transport, ahead_bytes)
+        self.transport.write(answer)
+
+    def hand_over(self, hearing: Hearing) -> None:
+        """Somebody else hears from now on."""
+        self._hearing = hearing
+
+    def go_on(self) -> None:
+        """Hear again after `hear` said not to."""
+        if not self._held or self.finished:
+            return
+        self._held = False
+        self._read()
+        if not self._held and not self.finished:
+            self.transport.resume_reading()
 
     def finish(self, last_frames: bytes, status: int, reason: str, within_seconds: float) -> None:
-        """Write the last frames and a close frame, say end-of-file, and cut the connection after `within_seconds`."""
-        if not self.open:
-            self.cut_after(within_seconds)
-            return
-        self.queue.put_nowait({"type": "websocket.disconnect", "code": status, "reason": reason})
-        self.conn.send_close(status, reason)
-        self._write_last(last_frames, within_seconds)
+        """Write the last frames and a close frame, say end-of-file, and cut the connection after `within_seconds`.
 
-    def _write_last(self, last_frames: bytes, within_seconds: float) -> None:
-        """Say goodbye, then read and throw away what the peer still sends, so that no reset eats our last bytes."""
-        self.transport.write(last_frames + b"".join(self.conn.data_to_send()))
-        self.close_sent = True
-        # By uvicorn's own rule the end of the ASGI call leaves the connection alone while this timer is set.
-        self.close_timer = self.loop.call_later(within_seconds, self._cut)
-        if self.read_paused:
-            self.read_paused = False
-            self.transport.resume_reading()
+        What the peer still sends is read and thrown away until then, so that no reset eats our last bytes.
+        """
+        self._hearing = None
+        if self.finished:
+            return
+        self.finished = True
+        if self.transport.is_closing():
+            return
+        self.transport.write(last_frames + close_frame(status, reason))
+        self._cut_timer = asyncio.get_running_loop().call_later(within_seconds, self.transport.abort)
+        self.transport.resume_reading()
         if self.transport.can_write_eof():
             try:
                 self.transport.write_eof()
             except OSError:  # the peer has reset the connection; the event loop has yet to say so
                 self.transport.abort()
 
-    def cut_after(self, seconds: float) -> None:
-        """Close what is left of the connection, whatever the peer does."""
-        if self.disconnected or self._cut_timer is not None:
-            return
-        self._cut_timer = self.loop.call_later(seconds, self._cut)
-        self.transport.close()
-
-    def _cut(self) -> None:
-        if not self.disconnected:
-            self.transport.abort()
-
     # What uvicorn and the event loop call
 
-    def handle_connect(self, event: Request) -> None:
-        super().handle_connect(event)
-        if not self.close_sent:
-            extensions: dict[str, Any] = self.scope.setdefault("extensions", {})
-            extensions[LINK] = self
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        peer = transport.get_extra_info("peername")
+        if isinstance(peer, tuple):
+            self.address = str(peer[0])
+        self._state[0].connections.add(self)  # type: ignore[arg-type]  # it asks for `shutdown` only
 
-    async def send(self, message: ASGISendEvent) -> None:
-        await super().send(message)
-        if self.close_sent:
-            # uvicorn forgets this after a refusal with a response of its own, and then logs an error.
-            self.handshake_complete = True
+    def data_received(self, data: bytes) -> None:
+        reader = self._reader
+        if reader is None:
+            if self._other is not None:
+                self._other.data_received(data)
+            elif not self.finished:
+                self._answer(data)
+        elif not self.finished:
+            reader.feed(data)
+            if not self._held:
+                self._read()
+
+    def pause_writing(self) -> None:
+        if self._hearing is not None:
+            self._hearing.full(self)
+        elif self._other is not None:
+            self._other.pause_writing()
 
     def resume_writing(self) -> None:
-        super().resume_writing()
-        if self._on_writable is not None:
-            self._on_writable()
+        if self._hearing is not None:
+            self._hearing.writable(self)
+        elif self._other is not None:
+            self._other.resume_writing()
 
-    def send_receive_event_to_app(self) -> None:
-        if self.curr_msg_data_type == "text" and not self.close_sent:
-            try:
-                text = b"".join(self.frames).decode()
-            except UnicodeDecodeError:  # uvicorn logs this as an error of ours
-                self.frames = []
-                self.conn.send_close(_NOT_UTF8)
-                self.handle_parser_exception()
-                return
-            self.frames = []
-            self.queue.put_nowait({"type": "websocket.receive", "text": text})
-            if not self.read_paused:
-                self.read_paused = True
-                self.transport.pause_reading()
-            return
-        super().send_receive_event_to_app()
-
-    def handle_parser_exception(self) -> None:
-        if self.close_sent:
-            return
-        sent = self.conn.close_sent
-        code, reason = (sent.code, sent.reason) if sent else (_ABNORMAL, "")
-        self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
-        self._write_last(b"", _CUT_AFTER_SECONDS)
-
-    def handle_close(self, event: Frame) -> None:
-        super().handle_close(event)
-        self.cut_after(_CUT_AFTER_SECONDS)
-
-    def shutdown(self) -> None:
-        super().shutdown()
-        self.cut_after(_CUT_AFTER_SECONDS)
+    def eof_received(self) -> None:
+        """The transport closes itself."""
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._cut_timer is not None:
             self._cut_timer.cancel()
-            self._cut_timer = None
-        super().connection_lost(exc)
+        if self._other is not None:
+            self._other.connection_lost(exc)
+            return
+        self._state[0].connections.discard(self)
+        self.finished = True
+        hearing, self._hearing, self._reader = self._hearing, None, None
+        if hearing is not None:
+            hearing.lost(self, "transport error" if exc is not None else "transport close")
+
+    def shutdown(self) -> None:
+        """uvicorn stops: whoever is still here was not sent away before."""
+        if self._other is not None:
+            self._other.shutdown()
+        elif self._reader is None:
+            self.transport.abort()
+        else:
+            hearing = self._hearing
+            self.finish(b"", _GOING_AWAY, "", self._within)
+            if hearing is not None:
+                hearing.lost(self, "transport close")
+
+    # The request
+
+    def _answer(self, data: bytes) -> None:
+        target = target_of(data)
+        engine = self._engines.get(target[0]) if target is not None else None
+        if engine is None or target is None:
+            self._leave_to_uvicorn(data)
+            return
+        try:
+            request = parse_request(data, *target)
+            accepted = accept(request)
+            engine.open_websocket(self, request, lambda extensions: switching(accepted, extensions))
+        except Refusal as refusal:
+            self._refuse(refusal)
+        except Exception:  # noqa: BLE001 - the edge: a fault of ours, logged once
+            _log.exception("handshake_failed")
+            self.transport.abort()
+
+    def _refuse(self, refusal: Refusal) -> None:
+        self.finished = True
+        self.transport.write(refusing(refusal))
+        self.transport.close()
+
+    def _leave_to_uvicorn(self, data: bytes) -> None:
+        server_state, app_state = self._state
+        self._other = other = WebSocketsSansIOProtocol(self._config, server_state, app_state)
+        server_state.connections.discard(self)
+        other.connection_made(self.transport)
+        other.data_received(data)
+
+    # Frames
+
+    def _read(self) -> None:
+        """Hand on the messages that are here."""
+        try:
+            self._read_slice()
+        except FrameFault as fault:
+            self._fail(fault.status)
+        except UnicodeDecodeError:
+            self._fail(_NOT_UTF8)
+        except Exception:  # noqa: BLE001 - the edge: a fault of ours ends this connection and nothing else
+            _log.exception("connection_failed")
+            self._fail(_SERVER_ERROR)
+
+    def _read_slice(self) -> None:
+        reader = self._reader
+        for _ in range(_SLICE):
+            if reader is None or self.finished or (message := reader.next()) is None:
+                return
+            opcode, data = message
+            if opcode in (TEXT, BINARY):
+                hearing = self._hearing
+                if hearing is not None and not hearing.hear(self, data.decode() if opcode == TEXT else data):
+                    self._hold()
+                    return
+            elif opcode == PING:
+                self.transport.write(frame(PONG, data))
+            elif opcode == CLOSE:
+                self._closed_by_peer(data)
+        self._hold()
+        asyncio.get_running_loop().call_soon(self.go_on)
+
+    def _hold(self) -> None:
+        if not self._held and not self.finished:
+            self._held = True
+            self.transport.pause_reading()
+
+    def _closed_by_peer(self, payload: bytes) -> None:
+        status = close_status(payload)
+        hearing = self._hearing
+        self.finish(b"", status, "", self._within)
+        if hearing is not None:
+            hearing.lost(self, "transport close")
+
+    def _fail(self, status: int) -> None:
+        hearing = self._hearing
+        self.finish(b"", status, "", self._within)
+        if hearing is not None:
+            hearing.lost(self, "parse error")
+
+
+def _keep_little_unsent(transport: asyncio.Transport, unsent_bytes: int) -> None:
+    """Have the kernel, too, take little ahead of the network: what waits there can be neither dropped nor overtaken."""
+    endpoint = transport.get_extra_info("socket")
+    if endpoint is not None and hasattr(socket, "TCP_NOTSENT_LOWAT") and endpoint.family != socket.AF_UNIX:
+        endpoint.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, unsent_bytes)

@@ -25,8 +25,10 @@ class WireOptions:
     """Unsent bytes at which a socket is closed and told to reconnect and resume."""
     queue_packets: int = 4096
     """Unsent packets at which the same happens."""
+    queue_seconds: float = 30.0
+    """How long something durable may wait before the same happens, give or take a quarter."""
     ahead_bytes: int = 16 * 1024
-    """Bytes given to the transport before it has written the earlier ones."""
+    """Bytes given to the transport, and kept unsent by the kernel, before the earlier ones have left."""
     sockets: int = 18_000
     """Open at once on this node."""
     sockets_per_address: int = 20
@@ -34,5 +36,9 @@ class WireOptions:
     """Open at once without an admitted CONNECT."""
     allowed_origins: Sequence[str] | None = None
     """Origins of browsers that may connect; None is this server's own, `*` is any. Apps send no origin."""
+    trusted_proxies: str = "127.0.0.1"
+    """Addresses whose X-Forwarded-For is believed, separated by commas; `*` is any."""
+    compression: bool = False
+    """Whether clients may compress what they send (permessage-deflate, without a memory from message to message)."""
     node_name: str = ""
     """Session ids begin with it and a full stop, so that a proxy knows whose they are; a node alone needs none."""

@@ -1,50 +1,63 @@
-"""Packets that wait for their turn on the transport, in order, with their bytes counted."""
+"""What waits for a transport that takes no more, in three lanes: what is urgent overtakes what is not.
+
+Within a lane the order is kept. The sizes are those on the wire, so that the bounds of the options mean memory.
+"""
 
 from collections import deque
 
-from realtime.wire.packets import Packet
+from realtime.wire.packets import Format, Lane, Packet
 
 _SEPARATOR = "\x1e"
 
 
 class Outbox:
-    """A queue of packets of one connection."""
+    """The queue of one connection; made when there is something to keep."""
 
-    __slots__ = ("_packets", "bytes")
+    __slots__ = ("_lanes", "_since", "bytes")
 
     def __init__(self) -> None:
-        self._packets: deque[Packet] = deque()
+        self._lanes: tuple[deque[Packet], ...] = tuple(deque() for _ in Lane)
+        self._since: deque[float] = deque()
+        """When each packet of the durable lane was put here, by the event loop's clock."""
         self.bytes = 0
 
     def __len__(self) -> int:
-        return len(self._packets)
+        return sum(map(len, self._lanes))
 
-    def push(self, packet: Packet) -> None:
-        """Add at the end."""
-        self._packets.append(packet)
-        self.bytes += packet.size
+    def push(self, packet: Packet, size: int, now: float) -> None:
+        """Add at the end of the packet's lane."""
+        self._lanes[packet.lane].append(packet)
+        if packet.lane is Lane.DURABLE:
+            self._since.append(now)
+        self.bytes += size
 
-    def take_frames(self, most_bytes: int) -> bytes:
-        """The next packets as WebSocket frames: as many as fit, and at least one."""
-        frames = [self._pop().frame]
-        left = most_bytes - len(frames[0])
-        while self._packets and self._packets[0].size <= left:
-            frames.append(self._pop().frame)
-            left -= len(frames[-1])
+    @property
+    def oldest(self) -> float | None:
+        """Since when the first packet of the durable lane waits."""
+        return self._since[0] if self._since else None
+
+    def take_frames(self, form: Format, most_bytes: int) -> bytes:
+        """The next packets as WebSocket frames: at least one, and no further one when so many bytes are reached."""
+        frames: list[bytes] = []
+        taken = 0
+        while taken < most_bytes and (packet := self._pop()) is not None:
+            frames.append(packet.frames(form))
+            taken += len(frames[-1])
+        self.bytes -= taken
         return b"".join(frames)
 
-    def take_payload(self) -> str:
+    def take_payload(self, form: Format) -> str:
         """Everything as the payload of one long-polling response."""
-        payload = _SEPARATOR.join(packet.text for packet in self._packets)
-        self.clear()
-        return payload
-
-    def clear(self) -> None:
-        """Forget everything."""
-        self._packets.clear()
+        parts: list[str] = []
+        while (packet := self._pop()) is not None:
+            parts.append(packet.payload(form))
         self.bytes = 0
+        return _SEPARATOR.join(parts)
 
-    def _pop(self) -> Packet:
-        packet = self._packets.popleft()
-        self.bytes -= packet.size
-        return packet
+    def _pop(self) -> Packet | None:
+        for lane, packets in enumerate(self._lanes):
+            if packets:
+                if lane == Lane.DURABLE:
+                    self._since.popleft()
+                return packets.popleft()
+        return None

@@ -1,185 +1,276 @@
-"""The Socket.IO side of one connection: CONNECT first, then events in order, each fault answered and survived.
+"""The Socket.IO side of one connection: a CONNECT for each namespace first, then events in order, each fault answered.
 
-A peer that says anything before its CONNECT, or does not CONNECT in time, is not ours: its connection is closed.
+A peer that says anything before its CONNECT, or does not CONNECT in time, is not ours: its connection is closed. Its
+first CONNECT, in text or binary, decides in which format everything is said on this connection.
 """
 
-import asyncio
 import secrets
-from enum import Enum, auto
+from collections.abc import Awaitable, Iterator
+from typing import TYPE_CHECKING
 
 import structlog
 
-from domain.kit.errors import Conflict, Internal, Invalid, Problem
+from domain.kit.errors import Conflict, Internal, Invalid, Problem, TooLarge
 from domain.kit.ids import new_trace_id
 from realtime.wire.connection import Connection, Violation
-from realtime.wire.doors import Doors
-from realtime.wire.interface import SILENT, Endpoint
-from realtime.wire.options import WireOptions
-from realtime.wire.packets import Arguments, Packet, encode_json
-from realtime.wire.parser import Header, Kind, Malformed, parse_auth, parse_event, parse_header
-from realtime.wire.socket import WireSocket
+from realtime.wire.header import Format, Header, Kind, Malformed
+from realtime.wire.interface import OVERFLOWED, SILENT, STOPPING, Closing, Refused
+from realtime.wire.packets import Packet, encode_connect, encode_connect_error
+from realtime.wire.parser import parse_ack, parse_auth, parse_event, parse_header, unpack_header
+from realtime.wire.socket import WireSocket, farewell
+
+if TYPE_CHECKING:
+    from realtime.wire.server import Wire
 
 _log = structlog.get_logger(__name__)
 
-_LONGEST_NAMESPACE = 100
 _MOST_REFUSALS = 20
-_BINARY = "binary where text is due: send one JSON object"
+_MOST_NAMESPACES = 16
+_SID_BYTES = 15
+_INVALID_NAMESPACE: dict[str, object] = {"message": "Invalid namespace"}
+_STRAY = "binary where text is due: send one JSON object"
 
 
-class Phase(Enum):
-    """Where a peer stands."""
+class _Partial:
+    """A packet whose attachments are still coming."""
 
-    EXPECTED = auto()
-    ADMITTING = auto()
-    OPEN = auto()
-    ENDED = auto()
+    __slots__ = ("bytes", "header", "missing", "parts")
+
+    def __init__(self, header: Header) -> None:
+        self.header = header
+        self.missing = header.attachments
+        self.parts: list[bytes] = []
+        self.bytes = len(header.body)
 
 
 class Peer:
-    """Reads one connection's packets and keeps its socket."""
+    """Reads one connection's packets and keeps its sockets, one for each namespace."""
 
-    def __init__(self, connection: Connection, endpoint: Endpoint, doors: Doors, options: WireOptions) -> None:
+    __slots__ = ("_admitting", "_connection", "_left", "_partial", "_refusals", "_root", "_sockets", "_wire")
+
+    def __init__(self, wire: "Wire", connection: Connection) -> None:
+        self._wire = wire
         self._connection = connection
-        self._endpoint = endpoint
-        self._doors = doors
-        self._options = options
-        self._phase = Phase.EXPECTED
-        self._socket: WireSocket | None = None
-        self._owed: tuple[Header, str, Arguments] | None = None
-        """A binary packet whose attachments are still coming."""
-        self._attachments = 0
+        self._root: WireSocket | None = None
+        """The open socket of namespace `/`, which most connections have alone."""
+        self._sockets: dict[str, WireSocket] | None = None
+        """Open sockets of other namespaces."""
+        self._left: set[str] | None = None
+        """Namespaces that the server has ended: what is still on its way for them is passed over."""
+        self._admitting: WireSocket | None = None
+        self._partial: _Partial | None = None
         self._refusals = 0
-        self._timer = self._start_timer()
 
-    @property
-    def authenticated(self) -> bool:
-        """Whether it has said who it is."""
-        return self._phase is Phase.OPEN
+    # What the connection calls
 
-    async def message(self, data: str | bytes) -> None:
+    def message(self, data: str | bytes) -> Awaitable[None] | None:
         """One Engine.IO message. Raises Violation when the connection cannot go on."""
         try:
             if isinstance(data, bytes):
-                self._attachment()
-            else:
-                await self._packet(data)
+                return self._binary(data)
+            if self._partial is not None:
+                self._partial = None
+                self._answer(Malformed(Invalid("a packet came before all announced attachments of the one before")))
+            if self._connection.format is not Format.JSON:
+                self._speaks(Format.JSON)
+            return self._packet(parse_header(data))
         except Malformed as fault:
             self._answer(fault)
+        return None
 
     def ended(self, reason: str) -> None:
         """The connection is over."""
-        self._timer.cancel()
-        socket, was_open = self._socket, self._phase is Phase.OPEN
-        self._phase = Phase.ENDED
-        if socket is not None:
+        self._wire.peer_ended(self, self._connection)
+        sockets = list(self._open_sockets())
+        self._root = self._sockets = self._partial = None
+        if self._admitting is not None:
+            self._admitting.closed = True
+        for socket in sockets:
+            self._tell_closed(socket, reason)
+
+    # What the wire calls
+
+    def silent(self) -> None:
+        """No CONNECT came in time."""
+        self._connection.end(SILENT.code, status=SILENT.status)
+
+    def stop(self) -> None:
+        """This server stops."""
+        self.close(STOPPING)
+
+    def too_slow(self) -> None:
+        """Something durable has waited for too long."""
+        self.close(OVERFLOWED)
+
+    def close(self, closing: Closing) -> None:
+        """End the connection; whoever has a socket is told why."""
+        last = [packet for socket in self._open_sockets() for packet in farewell(closing, socket.namespace)]
+        for socket in self._open_sockets():
             socket.closed = True
-            if was_open:
-                self._endpoint.closed(socket, reason)
+        self._connection.end(closing.code, last, closing.status)
 
     # Packets by type
 
-    async def _packet(self, text: str) -> None:
-        header = parse_header(text)
-        if self._owed is not None:
-            self._owed = None
-            self._answer(Malformed(Invalid("a packet came before all announced attachments of the one before")))
-        if header.namespace != "/":
-            self._other_namespace(header)
-        elif header.kind is Kind.CONNECT:
-            await self._connect(header)
-        elif self._phase is not Phase.OPEN:
-            raise Violation("CONNECT comes first")
-        elif header.kind is Kind.DISCONNECT:
-            self._disconnect()
-        elif header.kind in (Kind.EVENT, Kind.BINARY_EVENT):
-            self._event(header)
+    def _packet(self, header: Header) -> Awaitable[None] | None:
+        kind = header.kind
+        if kind is Kind.CONNECT:
+            return self._connect(header)
+        socket = self._socket_of(header.namespace)
+        if socket is None:
+            self._unheard(header)
+        elif not socket.closed:
+            try:
+                self._heard(socket, header)
+            except Malformed as fault:
+                socket.endpoint.fault(socket, fault.problem, fault.ack_id)
+        return None
+
+    def _heard(self, socket: WireSocket, header: Header) -> None:
+        kind = header.kind
+        if kind is Kind.EVENT:
+            name, arguments = parse_event(header, self._wire.options.event_bytes)
+            socket.endpoint.event(socket, name, arguments, header.ack_id)
+        elif header.attachments:
+            self._partial = _Partial(header)
+        elif kind is Kind.ACK:
+            self._acknowledged(socket, header)
+        elif kind is Kind.DISCONNECT:
+            self._disconnect(socket)
         else:
-            self._unasked(header)
-
-    def _other_namespace(self, header: Header) -> None:
-        if header.kind is not Kind.CONNECT or len(header.namespace) > _LONGEST_NAMESPACE:
-            raise Malformed(Invalid("there is only the namespace /"))
-        self._send_refusal(header.namespace + ",", {"message": "Invalid namespace"})
-
-    def _event(self, header: Header) -> None:
-        name, arguments = parse_event(header, self._options.event_bytes)
-        if header.attachments:
-            self._owed, self._attachments = (header, name, arguments), header.attachments
-        else:
-            self._deliver(name, arguments, header.ack_id)
-
-    def _attachment(self) -> None:
-        if self._phase is not Phase.OPEN:
-            raise Violation("CONNECT comes first")
-        if self._owed is None:
-            raise Malformed(Invalid(_BINARY))
-        self._attachments -= 1
-        if self._attachments == 0:
-            (header, name, arguments), self._owed = self._owed, None
-            self._deliver(name, arguments, header.ack_id)
-
-    def _deliver(self, name: str, arguments: Arguments, ack_id: int | None) -> None:
-        if self._socket is not None and not self._socket.closed:
-            self._endpoint.event(self._socket, name, arguments, ack_id)
-
-    def _unasked(self, header: Header) -> None:
-        if header.kind is Kind.CONNECT_ERROR:
             raise Malformed(Invalid("CONNECT_ERROR is for servers to send"))
-        raise Malformed(Invalid("nothing waits for this ack"))
+
+    def _binary(self, data: bytes) -> Awaitable[None] | None:
+        partial = self._partial
+        if partial is not None:
+            self._attachment(partial, data)
+            return None
+        if self._connection.format is not Format.MSGPACK:
+            self._speaks(Format.MSGPACK)
+        return self._packet(unpack_header(data))
+
+    def _speaks(self, form: Format) -> None:
+        """The first CONNECT decides; before it there is nothing that could have been written in another format."""
+        if self._is_open:
+            raise Malformed(Invalid(_STRAY if form is Format.MSGPACK else "this connection speaks msgpack"))
+        self._connection.format = form
+
+    def _attachment(self, partial: _Partial, data: bytes) -> None:
+        partial.missing -= 1
+        partial.bytes += len(data)
+        if partial.bytes <= self._wire.options.event_bytes:
+            partial.parts.append(data)
+        else:
+            partial.parts.clear()
+        if partial.missing:
+            return
+        self._partial = None
+        socket = self._socket_of(partial.header.namespace)
+        if socket is not None and not socket.closed:
+            try:
+                self._completed(socket, partial)
+            except Malformed as fault:
+                socket.endpoint.fault(socket, fault.problem, fault.ack_id)
+
+    def _completed(self, socket: WireSocket, partial: _Partial) -> None:
+        """A packet with all its attachments."""
+        header, most_bytes = partial.header, self._wire.options.event_bytes
+        if partial.bytes > most_bytes:
+            raise Malformed(TooLarge(f"an event has at most {most_bytes} bytes"), header.asked)
+        if header.kind is Kind.BINARY_ACK:
+            self._acknowledged(socket, header, partial.parts)
+        else:
+            name, arguments = parse_event(header, most_bytes, partial.parts)
+            socket.endpoint.event(socket, name, arguments, header.ack_id)
+
+    def _acknowledged(self, socket: WireSocket, header: Header, parts: list[bytes] | None = None) -> None:
+        if header.ack_id is None or not socket.asked:
+            raise Malformed(Invalid("nothing waits for this ack"))
+        arguments = parse_ack(header, self._wire.options.event_bytes, parts or ())
+        socket.answered(header.ack_id, arguments)
+
+    def _unheard(self, header: Header) -> None:
+        """A packet of a namespace without a socket."""
+        if self._left is not None and header.namespace in self._left:
+            return
+        if not self._is_open or header.namespace == "/":
+            raise Violation("CONNECT comes first")
+        raise Malformed(Invalid(f"there was no CONNECT to {header.namespace}"), header.asked)
 
     def _answer(self, fault: Malformed) -> None:
-        if self._phase is not Phase.OPEN or self._socket is None:
+        socket = next(self._open_sockets(), None)
+        if socket is None:
             raise Violation(fault.problem.message)
-        if not self._socket.closed:
-            self._endpoint.fault(self._socket, fault.problem, fault.ack_id)
+        if not socket.closed:
+            socket.endpoint.fault(socket, fault.problem, fault.ack_id)
 
     # Coming and going
 
-    async def _connect(self, header: Header) -> None:
-        if self._phase is Phase.OPEN:
+    def _connect(self, header: Header) -> Awaitable[None] | None:
+        namespace = header.namespace
+        if self._socket_of(namespace) is not None:
             raise Malformed(Conflict("this connection has its CONNECT already"))
-        if self._phase is not Phase.EXPECTED:
-            raise Violation("two CONNECTs at once")
+        endpoint = self._wire.endpoint_of(namespace)
+        if endpoint is None or len(self._sockets or ()) >= _MOST_NAMESPACES:
+            self._send_refusal(namespace, _INVALID_NAMESPACE)
+            return None
         try:
-            auth = parse_auth(header, self._options.auth_bytes)
+            auth = parse_auth(header, self._wire.options.auth_bytes)
         except Malformed as fault:
-            self._refuse(fault.problem)
-            return
-        self._phase = Phase.ADMITTING
-        socket = WireSocket(secrets.token_urlsafe(15), self._connection)
-        problem = await self._admitted(socket, auth)
-        if problem is None:
-            self._open(socket)
-        elif self._phase is Phase.ADMITTING:
-            self._phase = Phase.EXPECTED
-            self._refuse(*problem)
-
-    async def _admitted(self, socket: WireSocket, auth: Arguments) -> tuple[Problem, str | None] | None:
-        """None when the endpoint let the client in, else why not, with the trace id of a fault of ours."""
+            self._refuse(namespace, fault.problem)
+            return None
+        socket = WireSocket(self._new_sid(), namespace, endpoint, self._connection, self)
+        self._admitting = socket
         try:
-            await self._endpoint.admit(socket, auth)
-        except Problem as problem:
-            return problem, None
-        except Exception:  # noqa: BLE001 - the edge that answers and logs
-            trace_id = new_trace_id()
-            _log.exception("connect_failed", trace_id=trace_id)
-            return Internal("a fault on our side; tell us the trace id"), trace_id
+            rest = endpoint.admit(socket, auth)
+        except Exception as error:  # noqa: BLE001 - the edge that answers and logs
+            self._not_admitted(socket, error)
+            return None
+        if rest is not None:
+            return self._admit(socket, rest)
+        self._open(socket)
         return None
 
-    def _open(self, socket: WireSocket) -> None:
-        if self._phase is Phase.ENDED or socket.closed:
-            socket.closed = True
-            self._endpoint.closed(socket, "left while connecting")
-            return
-        self._timer.cancel()
-        self._phase, self._socket = Phase.OPEN, socket
-        self._doors.signed_in()
-        self._connection.send(Packet("40" + encode_json({"sid": socket.sid})))
-        self._connection.flush()
-        socket.open = True
-        self._endpoint.opened(socket)
+    async def _admit(self, socket: WireSocket, rest: Awaitable[None]) -> None:
+        try:
+            await rest
+        except Exception as error:  # noqa: BLE001 - the edge that answers and logs
+            self._not_admitted(socket, error)
+        else:
+            self._open(socket)
 
-    def _refuse(self, problem: Problem, trace_id: str | None = None) -> None:
+    def _open(self, socket: WireSocket) -> None:
+        self._admitting = None
+        if self._connection.closed or socket.closed:
+            socket.closed = True
+            socket.endpoint.closed(socket, "left while connecting")
+            return
+        if not self._is_open:
+            self._wire.signed_in(self, self._connection)
+        if socket.namespace == "/":
+            self._root = socket
+        else:
+            self._sockets = self._sockets or {}
+            self._sockets[socket.namespace] = socket
+        if self._left is not None:
+            self._left.discard(socket.namespace)
+        self._connection.send(encode_connect(socket.sid, socket.namespace))
+        socket.open = True
+        socket.endpoint.opened(socket)
+
+    def _not_admitted(self, socket: WireSocket, error: Exception) -> None:
+        self._admitting = None
+        if self._connection.closed:
+            return
+        if isinstance(error, Refused):
+            self._send_refusal(socket.namespace, error.body)
+        elif isinstance(error, Problem):
+            self._refuse(socket.namespace, error)
+        else:
+            trace_id = new_trace_id()
+            _log.error("connect_failed", trace_id=trace_id, exc_info=error)
+            self._refuse(socket.namespace, Internal("a fault on our side; tell us the trace id"), trace_id)
+
+    def _refuse(self, namespace: str, problem: Problem, trace_id: str | None = None) -> None:
         details = {
             "code": problem.code.value,
             "field": problem.field,
@@ -187,26 +278,58 @@ class Peer:
             "trace_id": trace_id,
         }
         data = {name: value for name, value in details.items() if value is not None}
-        self._send_refusal("", {"message": problem.message, "data": data})
+        self._send_refusal(namespace, {"message": problem.message, "data": data})
 
     def _send_refusal(self, namespace: str, body: dict[str, object]) -> None:
         """CONNECT_ERROR, so many times and no more: a peer that does not listen is not ours."""
         self._refusals += 1
         if self._refusals > _MOST_REFUSALS:
             raise Violation("too many CONNECTs were refused")
-        self._connection.send(Packet(f"44{namespace}" + encode_json(body)))
+        self._connection.send(encode_connect_error(body, namespace))
 
-    def _disconnect(self) -> None:
-        socket, self._socket = self._socket, None
-        self._phase = Phase.EXPECTED
-        self._doors.signed_out()
-        self._timer = self._start_timer()
-        if socket is not None:
-            socket.closed = True
-            self._endpoint.closed(socket, "client disconnect")
+    def _disconnect(self, socket: WireSocket) -> None:
+        self._remove(socket)
+        self._tell_closed(socket, "client disconnect")
 
-    def _start_timer(self) -> asyncio.TimerHandle:
-        return asyncio.get_running_loop().call_later(self._options.connect_within_seconds, self._silent)
+    def leave(self, socket: WireSocket, last: Packet) -> None:
+        """The server ends one socket; the connection stays."""
+        self._connection.send(last)
+        self._remove(socket)
+        self._left = self._left or set()
+        self._left.add(socket.namespace)
+        self._tell_closed(socket, "server disconnect")
 
-    def _silent(self) -> None:
-        self._connection.end(SILENT.code, status=SILENT.status)
+    def _remove(self, socket: WireSocket) -> None:
+        if socket.namespace == "/":
+            self._root = None
+        elif self._sockets is not None:
+            self._sockets.pop(socket.namespace, None)
+        if not self._is_open:
+            self._wire.signed_out(self, self._connection)
+
+    def _tell_closed(self, socket: WireSocket, reason: str) -> None:
+        socket.closed = True
+        socket.drop_expected()
+        socket.endpoint.closed(socket, reason)
+
+    # Its sockets
+
+    def _socket_of(self, namespace: str) -> WireSocket | None:
+        if namespace == "/":
+            return self._root
+        return self._sockets.get(namespace) if self._sockets is not None else None
+
+    def _open_sockets(self) -> Iterator[WireSocket]:
+        if self._root is not None:
+            yield self._root
+        if self._sockets is not None:
+            yield from self._sockets.values()
+
+    @property
+    def _is_open(self) -> bool:
+        return self._root is not None or bool(self._sockets)
+
+    def _new_sid(self) -> str:
+        token = secrets.token_urlsafe(_SID_BYTES)
+        name = self._wire.options.node_name
+        return f"{name}.{token}" if name else token

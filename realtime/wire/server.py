@@ -1,92 +1,153 @@
-"""The wire as one ASGI application: Socket.IO 5 over Engine.IO 4, for namespace `/`, in front of one endpoint.
+"""The wire: Socket.IO 5 over Engine.IO 4, in front of one endpoint for each namespace.
 
-A python-socketio server whose Engine.IO server and packet path are ours (see `engine`, `connection`, `peer`). What is
-promised to the layers above is in `interface`. Serve it with the uvicorn settings of `uvicorn_options`.
+A python-socketio server whose Engine.IO, packets, rooms and sending are ours (see `engine`, `peer`, `rooms`): its
+handlers, namespaces and emits work as documented, for namespaces without an endpoint of their own. What is promised to
+the layers above is in `interface`. Serve it with the uvicorn settings of `uvicorn_options`, without which its
+WebSockets would come in as ASGI and are refused.
 """
 
+import functools
 import logging
+from collections.abc import Awaitable, Callable
 from typing import Any
 
+import engineio
 import socketio
 
+from realtime.wire import polling
 from realtime.wire.connection import Connection
-from realtime.wire.engine import EngineServer
-from realtime.wire.interface import STOPPING, Endpoint
+from realtime.wire.deadlines import Deadlines
+from realtime.wire.engine import Engine
+from realtime.wire.interface import Endpoint, Socket
 from realtime.wire.link import Link
 from realtime.wire.options import WireOptions
 from realtime.wire.peer import Peer
-from realtime.wire.socket import farewell
+from realtime.wire.socket import WireSocket
+
+_MOST_ACK_ID = 2**30
+"""Java's client keeps ids in 31 bits; the upper half is for questions across nodes."""
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+class EngineFacade(engineio.AsyncServer):  # type: ignore[misc]  # the library is not typed
+    """What python-socketio makes for itself; it passes requests on to our engine."""
+
+    engine: Engine
+
+    async def handle_request(self, scope: Scope, receive: Receive, send: Send) -> object:
+        """Answer one request."""
+        if scope["type"] == "websocket":
+            # Only a server without our `ws=` brings one here.
+            await send({"type": "websocket.close", "code": 1011})
+            return None
+        await polling.serve(self.engine, scope, receive, send)
+        return None
 
 
 class Wire(socketio.AsyncServer):  # type: ignore[misc]  # the library is not typed
     """The Socket.IO server; `wire.app(other)` is the ASGI application."""
 
-    def __init__(self, endpoint: Endpoint, options: WireOptions) -> None:
-        origins = options.allowed_origins
+    def __init__(self, options: WireOptions, endpoint: Endpoint | None = None) -> None:
+        """`endpoint` is that of namespace `/`."""
+        self.options = options
+        self._ack_id = 0
+        self._peers: dict[Connection, Peer] = {}
+        self._endpoints: dict[str, Endpoint] = {}
+        self.engine = Engine(options, self._listen)
+        self.engine.too_slow = lambda connection: self._peers[connection].too_slow()
+        self._connects = Deadlines[Peer](options.connect_within_seconds, lambda peer: peer.silent())
         super().__init__(
             async_mode="asgi",
             monitor_clients=False,
             logger=logging.getLogger(__name__),
             engineio_logger=logging.getLogger(__name__),
-            cors_allowed_origins=list(origins) if origins is not None else None,
-            cors_credentials=False,
-            max_http_buffer_size=options.frame_bytes,
             ping_interval=options.ping_interval_seconds,
             ping_timeout=options.ping_timeout_seconds,
         )
-        self._endpoint = endpoint
-        self._options = options
-        self._peers: dict[str, Peer] = {}
-        self.eio.prepare(self, options)
+        self.eio.engine = self.engine
+        if endpoint is not None:
+            self.serve(endpoint)
 
-    def _engineio_server_class(self) -> type[EngineServer]:
-        return EngineServer
+    def _engineio_server_class(self) -> type[EngineFacade]:
+        return EngineFacade
+
+    def serve(self, endpoint: Endpoint, namespace: str = "/") -> None:
+        """Let `endpoint` have the clients of a namespace."""
+        self._endpoints[namespace] = endpoint
 
     def app(self, other: object = None, path: str = "socket.io") -> socketio.ASGIApp:
         """The ASGI application: Socket.IO under `path`, everything else (lifespan too) goes to `other`."""
+        self.engine.path = f"/{path.strip('/')}/"
         return socketio.ASGIApp(self, other, socketio_path=path)
 
     @property
     def connections(self) -> int:
         """Engine.IO connections open, signed in or not."""
-        return int(self.eio.doors.open)
+        return self.engine.doors.open
+
+    def next_ack_id(self) -> int:
+        """An id for a packet that wants to be answered; each is somebody else's for a very long time."""
+        self._ack_id = (self._ack_id + 1) % _MOST_ACK_ID
+        return self._ack_id
 
     def stop(self) -> None:
         """Let nobody in any more, and close every connection: clients are told to reconnect to another server.
 
         Call it before uvicorn begins to shut down, which waits for requests under way (long-polling among them).
         """
-        self.eio.doors.shut = True
-        for sid, connection in list(self.eio.sockets.items()):
-            last = farewell(STOPPING) if self._peers[sid].authenticated else ()
-            connection.end(STOPPING.code, last, STOPPING.status)
+        self.engine.doors.shut = True
+        for peer in list(self._peers.values()):
+            peer.stop()
 
-    # What connections tell
+    def request_of(self, socket: Socket) -> dict[str, Any]:
+        """The request that opened a socket's connection, as python-socketio's handlers know it."""
+        return _connection(socket).environ()
 
-    def began(self, connection: Connection) -> None:
-        """A connection was let in."""
-        self._peers[connection.sid] = Peer(connection, self._endpoint, self.eio.doors, self._options)
+    def transport_of(self, socket: Socket) -> str:
+        """`websocket` or `polling`."""
+        return "websocket" if _connection(socket).on_websocket else "polling"
 
-    async def message(self, connection: Connection, data: str | bytes) -> None:
-        """A connection heard something."""
-        await self._peers[connection.sid].message(data)
+    # What peers call
 
-    def ending(self, connection: Connection) -> None:
-        """A connection takes no more requests."""
-        self.eio.refuse_requests(connection)
+    def endpoint_of(self, namespace: str) -> Endpoint | None:
+        """Who has the clients of a namespace; None when it does not exist."""
+        return self._endpoints.get(namespace)
 
-    def ended(self, connection: Connection, reason: str) -> None:
+    def signed_in(self, peer: Peer, connection: Connection) -> None:
+        """A connection has its first socket."""
+        self._connects.stop(peer)
+        self.engine.signed_in(connection)
+
+    def signed_out(self, peer: Peer, connection: Connection) -> None:
+        """A connection has no socket any more; it may CONNECT again."""
+        if not connection.closed:
+            self._connects.start(peer)
+        self.engine.signed_out(connection)
+
+    def _listen(self, connection: Connection) -> Peer:
+        peer = self._peers[connection] = Peer(self, connection)
+        self._connects.start(peer)
+        return peer
+
+    def peer_ended(self, peer: Peer, connection: Connection) -> None:
         """A connection is over."""
-        peer = self._peers.pop(connection.sid)
-        self.eio.forget(connection, authenticated=peer.authenticated)
-        peer.ended(reason)
+        self._connects.stop(peer)
+        self._peers.pop(connection, None)
 
 
-def uvicorn_options(options: WireOptions) -> dict[str, Any]:
-    """The arguments of `uvicorn.Config` that the wire needs: its transport, its limit, and no second heartbeat."""
+def _connection(socket: Socket) -> Connection:
+    assert isinstance(socket, WireSocket)  # noqa: S101 - the only kind there is
+    return socket.connection
+
+
+def uvicorn_options(*engines: Engine) -> dict[str, Any]:
+    """The arguments of `uvicorn.Config` with which WebSockets at the engines' paths are theirs."""
     return {
-        "ws": Link,
-        "ws_max_size": options.frame_bytes,
+        "ws": functools.partial(Link, {engine.path: engine for engine in engines}),
+        "ws_max_size": max(engine.options.frame_bytes for engine in engines),
         "ws_ping_interval": None,
         "ws_ping_timeout": None,
         "ws_per_message_deflate": False,

@@ -58,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
         proxy_headers=True,
         server_header=False,
         timeout_graceful_shutdown=STOP_SECONDS,
-        **uvicorn_options(node.wire_options),
+        **uvicorn_options(node.wire.engine),
     )
     _Server(config, node, health, settings.mode).run()
     return 1 if health.broken else 0

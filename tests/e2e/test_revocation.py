@@ -132,7 +132,7 @@ async def test_a_polling_client_is_told_and_its_session_is_gone(pair: Pair) -> N
     async with httpx.AsyncClient(base_url=pair.two.url, timeout=10) as client:
         opening = (await client.get(POLLING)).text
         address = f"{POLLING}&sid={json.loads(opening[1:])['sid']}"
-        assert (await client.post(address, content=b"40" + _auth(account))).text == "OK"
+        assert (await client.post(address, content=b"40" + _auth(account))).text == "ok"
         heard = ""
 
         async def polled_until(needle: str) -> bool:

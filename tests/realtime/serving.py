@@ -93,9 +93,9 @@ class Serving:
 async def serving(endpoint: Endpoint, options: WireOptions | None = None, **config: Any) -> AsyncIterator[Serving]:
     """Serve `endpoint` until the block ends; nothing of it is left then."""
     chosen = options or WireOptions()
-    wire = Wire(endpoint, chosen)
+    wire = Wire(chosen, endpoint)
     settings = {"port": 0, "lifespan": "off", "log_config": None, "access_log": False, "timeout_graceful_shutdown": 5}
-    loaded = uvicorn.Config(wire.app(), **{**settings, **uvicorn_options(chosen), **config})
+    loaded = uvicorn.Config(wire.app(), **{**settings, **uvicorn_options(wire.engine), **config})
     loaded.load()
     server = WireServer(loaded, wire)
     server.lifespan = loaded.lifespan_class(loaded)

@@ -101,12 +101,18 @@ async def test_a_fault_with_an_ack_id_is_answered_by_the_ack() -> None:
 
 
 @pytest.mark.usefixtures("faultless")
-async def test_binary_events_keep_no_attachment_and_come_marked() -> None:
+async def test_binary_events_come_marked_and_attachments_are_bounded() -> None:
     endpoint = Recorder()
     async with serving(endpoint) as up, up.signed_in() as client:
-        await client.send('452-7["x",{"a":{"_placeholder":true,"num":5}},2]', b"one", b"x" * 500_000)
+        await client.send(
+            '452-7["x",{"a":{"_placeholder":true,"num":1},"b":{"_placeholder":true,"num":0}},2]', b"one", b"two"
+        )
         assert await client.ack(7) == "binary"
         assert endpoint.events == [("x", ["binary"])]
+        placed = '{"_placeholder":true,"num":'
+        await client.send(f'452-7["x",{placed}0}},{placed}1}}]', b"x" * 300_000, b"x" * 300_000)
+        assert await client.ack(7) == {"error": {"code": "too_large"}}
+        endpoint.faults.clear()
         await client.send('451-["y"]', '428["echo","between"]')
         assert await client.ack(8) == "between"
         await client.send(b"late")

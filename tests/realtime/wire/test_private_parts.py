@@ -1,95 +1,88 @@
-"""The parts of uvicorn, websockets and python-engineio that the wire leans on and that nobody promised to keep.
+"""The parts of uvicorn, websockets and python-socketio that the wire leans on and that nobody promised to keep.
 
-When one of these fails after an update, read `realtime/wire/link.py` and `engine.py` against the new version.
+When one of these fails after an update, read `realtime/wire/{link,engine,server}.py` against the new version.
 """
 
 import inspect
 
-import engineio
 import socketio
+from uvicorn.config import Config
+from uvicorn.middleware.proxy_headers import _TrustedHosts
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import Server
-from websockets.protocol import State
-from websockets.server import ServerProtocol
-
-from realtime.wire.engine import EngineServer
-from realtime.wire.link import Link
+from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
+from websockets.protocol import Protocol, Side, State
+from websockets.speedups import apply_mask
 
 
 def source(thing: object) -> str:
     return inspect.getsource(thing)  # type: ignore[arg-type]
 
 
-def test_the_link_overrides_what_uvicorn_calls() -> None:
-    overridden = {
-        "handle_connect",
-        "send",
-        "send_receive_event_to_app",
-        "handle_parser_exception",
-        "handle_close",
-        "shutdown",
-        "resume_writing",
-        "connection_lost",
-    }
-    for name in overridden:
+def test_uvicorn_makes_a_protocol_for_each_upgrade_and_gives_it_the_request() -> None:
+    body = source(HttpToolsProtocol.handle_websocket_upgrade)
+    steps = [
+        "self.connections.discard(self)",
+        "self.ws_protocol_class(",
+        "config=self.config,",
+        "server_state=self.server_state,",
+        "app_state=self.app_state,",
+        "protocol.connection_made(self.transport)",
+        'protocol.data_received(b"".join(output))',
+        "self.transport.set_protocol(protocol)",
+    ]
+    places = [body.index(step) for step in steps]
+    assert places == sorted(places)
+    assert "self.ws_protocol_class = self.ws" in source(Config.load)
+
+
+def test_uvicorn_gives_header_names_in_lower_case() -> None:
+    assert "name = name.lower()" in source(HttpToolsProtocol.on_header)
+
+
+def test_uvicorn_sends_connections_away_and_waits_for_them_at_shutdown() -> None:
+    body = source(Server.shutdown)
+    assert "for connection in list(self.server_state.connections):" in body
+    assert "connection.shutdown()" in body
+    assert "_wait_tasks_to_complete" in body
+
+
+def test_uvicorns_own_protocol_can_be_fed_by_another() -> None:
+    for name in ("connection_made", "data_received", "connection_lost", "pause_writing", "resume_writing", "shutdown"):
         assert name in vars(WebSocketsSansIOProtocol), name
-        ours, theirs = (inspect.signature(getattr(kind, name)).parameters for kind in (Link, WebSocketsSansIOProtocol))
-        assert list(ours) == list(theirs), name
+    made = inspect.signature(WebSocketsSansIOProtocol).parameters
+    assert list(made) == ["config", "server_state", "app_state", "_loop"]
 
 
-def test_uvicorn_keeps_the_state_that_the_link_reads_and_sets() -> None:
-    written = source(WebSocketsSansIOProtocol.__init__)
-    for name in ("queue", "handshake_complete", "close_sent", "disconnected", "close_timer", "conn", "read_paused"):
-        assert f"self.{name}" in written, name
-    assert "self.writable = asyncio.Event()" in written
-    assert "self.frames" in written
-    assert "curr_msg_data_type" in written
+def test_uvicorn_knows_which_proxies_to_believe() -> None:
+    proxies = _TrustedHosts("10.0.0.0/8")
+    assert "10.1.2.3" in proxies
+    assert proxies.get_trusted_client_address("192.0.2.1, 10.0.0.7")[0] == "192.0.2.1"
 
 
-def test_uvicorn_leaves_the_transport_alone_while_its_close_timer_is_set() -> None:
-    assert "if self.close_timer is None:\n            self.transport.close()" in source(
-        WebSocketsSansIOProtocol.run_asgi
-    )
+def test_websockets_reads_frames_without_io() -> None:
+    protocol = Protocol(Side.SERVER, state=State.OPEN, max_size=10)
+    protocol.receive_data(b"\x81\x80abcd" + b"\x01\x81\0\0\0\0x" + b"\x81\x80abcd")
+    first, second = protocol.events_received()
+    assert (bytes(first.data), first.fin) == (b"", True)  # type: ignore[union-attr]
+    assert (bytes(second.data), second.fin) == (b"x", False)  # type: ignore[union-attr]
+    assert protocol.parser_exc is not None
+    assert protocol.close_sent is not None
+    assert protocol.close_sent.code == 1002
 
 
-def test_uvicorn_makes_the_scope_before_the_application_runs() -> None:
-    body = source(WebSocketsSansIOProtocol.handle_connect)
-    assert body.index("self.scope") < body.index("create_task(self.run_asgi())")
-    assert '"extensions"' in body
+def test_websockets_masks() -> None:
+    assert apply_mask(b"abcde", b"\x01\x02\x03\x04") == b"````d"
 
 
-def test_uvicorn_reads_messages_into_the_queue_and_pauses() -> None:
-    body = source(WebSocketsSansIOProtocol.send_receive_event_to_app)
-    assert 'self.queue.put_nowait({"type": "websocket.receive", "text": data.decode()})' in body
-    assert "self.transport.pause_reading()" in body
+def test_websockets_negotiates_compression_without_io() -> None:
+    factory = ServerPerMessageDeflateFactory(server_no_context_takeover=True, client_no_context_takeover=True)
+    accepted, extension = factory.process_request_params([], [])
+    assert dict(accepted).keys() == {"server_no_context_takeover", "client_no_context_takeover"}
+    assert extension.name == factory.name
 
 
-def test_uvicorn_waits_for_connections_at_shutdown() -> None:
-    assert "_wait_tasks_to_complete" in source(Server.shutdown)
-
-
-def test_websockets_closes_without_io() -> None:
-    protocol = ServerProtocol()
-    assert protocol.state is State.CONNECTING
-    for name in ("send_close", "data_to_send", "receive_data", "close_sent"):
-        assert hasattr(protocol, name), name
-
-
-def test_the_library_asks_for_our_engine_and_calls_what_we_override() -> None:
+def test_python_socketio_asks_for_our_engine() -> None:
     assert "self._engineio_server_class()(**engineio_options)" in source(socketio.base_server.BaseServer.__init__)
-    body = source(engineio.AsyncServer.handle_request)
-    assert "await self._handle_connect(environ, transport,\n" in body
-    assert "await socket.handle_get_request(" in body
-    assert "await socket.handle_post_request(environ)" in body
-    assert inspect.signature(EngineServer._handle_connect).parameters.keys() == (
-        inspect.signature(engineio.AsyncServer._handle_connect).parameters.keys()
-    )
-    assert "environ = {" in source(engineio.async_drivers.asgi.translate_request)
-    assert "'asgi.scope': scope" in source(engineio.async_drivers.asgi.translate_request)
-
-
-def test_the_library_reads_these_members_of_a_connection() -> None:
-    body = source(engineio.AsyncServer.handle_request) + source(engineio.base_server.BaseServer._get_socket)
-    for name in ("socket.connected", "socket.upgraded", "s.closed"):
-        assert name in body
-    assert "await socket.close(reason=" in source(engineio.AsyncServer.disconnect)
+    assert "return await self.eio.handle_request(*args, **kwargs)" in source(socketio.AsyncServer.handle_request)
