@@ -8,12 +8,14 @@ Its JavaScript library (notepack.io 2) has extensions for what JSON has not. Her
 
 import json
 import math
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
 from domain.kit.errors import Invalid
+from realtime.wire.binary import put_back
 from realtime.wire.header import DEEPEST, MOST_ACK_ID, NESTED_TOO_DEEPLY, Format, Header, Kind, Malformed, checked
 
 _KINDS = {kind.value: kind for kind in (Kind.CONNECT, Kind.DISCONNECT, Kind.EVENT, Kind.ACK, Kind.CONNECT_ERROR)}
@@ -45,25 +47,23 @@ class _Packet(msgspec.Struct):
 _unpack = msgspec.msgpack.Decoder(_Packet).decode
 
 
-def pack(kind: Kind, namespace: str, ack_id: int | None, data: object = msgspec.UNSET) -> bytes:
-    """A packet, its data in plain Python; no data is not the same as None."""
-    packet: dict[str, object] = {"type": kind.value}
-    if data is not msgspec.UNSET:
-        packet["data"] = data
-    packet["nsp"] = namespace
+def pack(kind: Kind, namespace: str, ack_id: int | None, text: bytes, attachments: Sequence[bytes] = ()) -> bytes:
+    """The packet whose data are this JSON, with its attachments in their places; without any data for no JSON."""
+    packet: dict[str, object] = {"type": kind.value, "nsp": namespace}
     if ack_id is not None:
         packet["id"] = ack_id
-    return _encode(packet)
-
-
-def plain_json(text: bytes) -> Any:
-    """JSON as values that msgpack can hold: integers of more than 64 bits become floats, as in JavaScript."""
-    value = _decode_json(text)
+    if not text:
+        return _encode(packet)
+    packet["data"] = _with(attachments, _decode_json(text))
     try:
-        _encode(value)
-    except OverflowError:
-        return json.loads(text, parse_int=_integer)
-    return value
+        return _encode(packet)
+    except OverflowError:  # an integer of more than 64 bits, which becomes a float as in JavaScript
+        packet["data"] = _with(attachments, json.loads(text, parse_int=_integer))
+        return _encode(packet)
+
+
+def _with(attachments: Sequence[bytes], data: Any) -> Any:
+    return put_back(data, attachments) if attachments else data
 
 
 def unpack_header(data: bytes) -> Header:

@@ -6,16 +6,16 @@ socket asks for it: so both formats say exactly the same, whatever dates, UUIDs,
 """
 
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from typing import NamedTuple, TypeAlias
 
 import msgspec
 
 from realtime.wire.arguments import Arguments, P, PayloadDecoder
-from realtime.wire.binary import put_back, take_out
+from realtime.wire.binary import take_out
 from realtime.wire.header import ROOT, Format, Kind
-from realtime.wire.msgpack import pack, plain_json
+from realtime.wire.msgpack import pack
 
 __all__ = (
     "Arguments",
@@ -148,10 +148,7 @@ class Packet:
         """Itself as msgpack, made from the JSON."""
         kind, namespace, ack_id = head
         body = _unframed(self._json)[len(_prefix(head, len(self._attachments))) :]
-        if not body:
-            return pack(kind, namespace, ack_id)
-        data = plain_json(body)
-        return pack(kind, namespace, ack_id, put_back(data, self._attachments) if self._attachments else data)
+        return pack(kind, namespace, ack_id, body, self._attachments)
 
 
 def carried_packet(carried: Carried) -> Packet:
@@ -203,7 +200,7 @@ def encode_connect(sid: str, namespace: str = ROOT) -> Packet:
     return _packet((Kind.CONNECT, namespace, None), {"sid": sid})
 
 
-def encode_connect_error(body: dict[str, object], namespace: str = ROOT) -> Packet:
+def encode_connect_error(body: Mapping[str, object], namespace: str = ROOT) -> Packet:
     """The CONNECT_ERROR that does not: `message`, and `data` with details."""
     return _packet((Kind.CONNECT_ERROR, namespace, None), body)
 
