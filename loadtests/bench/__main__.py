@@ -8,6 +8,9 @@ import structlog
 import uvloop
 
 from loadtests.bench import tracks
+from loadtests.bench.wire import command as wire
+
+_INTERRUPTED = 130
 
 
 def main() -> int:
@@ -18,15 +21,24 @@ def main() -> int:
     one.add_argument("--rounds", type=int, default=5, help="interleaved rounds (default: %(default)s)")
     one.add_argument("--fixes", type=int, default=400_000, help="fixes a round (default: %(default)s)")
     one.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
-    one.set_defaults(run=tracks.run)
+    one.set_defaults(run=_run_tracks)
+    wire.add_arguments(subparsers.add_parser("wire", help="this server against Node, python-socketio and a C floor"))
     options = parser.parse_args()
     # Standard output belongs to the figures.
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
+    try:
+        status: int = options.run(options)
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    return status
+
+
+def _run_tracks(options: argparse.Namespace) -> int:
     # The loop that workers run on; the floor has the same.
-    status: int = uvloop.run(options.run(options))
+    status: int = uvloop.run(tracks.run(options))
     return status
 
 

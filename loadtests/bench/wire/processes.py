@@ -1,0 +1,98 @@
+"""Server processes of a benchmark: started on a core of their own, and gone with the benchmark whatever ends it."""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+_READY_SECONDS = 60.0
+_STOP_SECONDS = 10.0
+_LOOK_SECONDS = 0.02
+_LOG_LINES = 20
+
+
+class DidNotStart(Exception):
+    """A server did not come up, or ended; the message has the end of its log."""
+
+
+class Child:
+    """One process on one core, its output in a file."""
+
+    def __init__(
+        self, name: str, command: Sequence[str], core: int, log: Path, environment: Mapping[str, str] | None = None
+    ) -> None:
+        self.name = name
+        self._log = log
+        # The kernel kills it when this program ends, however that happens.
+        tied = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
+        with log.open("ab") as out, on_core(core):
+            self._process = subprocess.Popen(
+                [*tied, *command],
+                env={**os.environ, **(environment or {})},
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C is for the benchmark, which ends the others
+            )
+
+    @property
+    def pid(self) -> int:
+        """The process."""
+        return self._process.pid
+
+    def check(self) -> None:
+        """Raise DidNotStart when it has ended."""
+        if self._process.poll() is not None:
+            lines = self._log.read_text(errors="replace").splitlines()[-_LOG_LINES:]
+            raise DidNotStart(f"{self.name} ended with status {self._process.returncode}:\n" + "\n".join(lines))
+
+    def wait_until_serving(self, url: str) -> None:
+        """Return when the address answers with anything below 500. Raises DidNotStart."""
+        deadline = time.monotonic() + _READY_SECONDS
+        while time.monotonic() < deadline:
+            self.check()
+            if _answers(url):
+                return
+            time.sleep(_LOOK_SECONDS)
+        raise DidNotStart(f"{self.name} does not answer at {url}")
+
+    def stop(self) -> None:
+        """Ask it to end, and insist after a while."""
+        if self._process.poll() is None:
+            self._process.terminate()
+        try:
+            self._process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def kill(self) -> None:
+        """End it at once: nothing of it is needed any more."""
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait()
+
+
+@contextlib.contextmanager
+def on_core(core: int) -> Iterator[None]:
+    """What is started within runs on this core; the caller goes back to its own."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def _answers(url: str) -> bool:
+    try:
+        urllib.request.urlopen(url, timeout=2).close()
+    except urllib.error.HTTPError as answer:
+        return answer.code < 500
+    except (OSError, ValueError):
+        return False
+    return True
