@@ -92,8 +92,6 @@ class Engine:
         connection = self.sessions.get(sid)
         if connection is None:
             raise unknown_session()
-        if connection.on_websocket:
-            raise bad_request()
         return connection
 
     def begin(self, address: str, request: Request) -> Connection:
@@ -138,10 +136,12 @@ class Engine:
         connection.begin_websocket(link)
 
     def _try_upgrade(self, connection: Connection, link: Link, answer: bytes, reader: FrameReader) -> None:
-        if connection.upgrade is not None:
-            raise bad_request()
-        connection.upgrade = Upgrade(self, connection, link)
-        link.open(connection.upgrade, answer, reader, self.options)
+        upgrade = Upgrade(self, connection, link)
+        link.open(upgrade, answer, reader, self.options)
+        if connection.on_websocket or connection.upgrade is not None:
+            upgrade.give_up(link)  # as Node's server does it: clients take a refused request for something worse
+            return
+        connection.upgrade = upgrade
         self._upgrades.start(connection)
 
     def _compression(self, request: Request) -> tuple[Sequence[Extension], str | None]:

@@ -37,7 +37,9 @@ if TYPE_CHECKING:
 _log = structlog.get_logger(__name__)
 
 _SLICE = 64
-"""Messages of one connection that are handled before others get their turn."""
+"""Messages of one connection that are handled before others, and what these messages have begun, get their turn."""
+_SLICE_BYTES = 64 * 1024
+"""The same in bytes: large messages may become much larger still when they are decoded."""
 _GOING_AWAY: Final = 1012
 _SERVER_ERROR: Final = 1011
 _NOT_UTF8: Final = 1007
@@ -256,10 +258,13 @@ class Link(asyncio.Protocol):
 
     def _read_slice(self) -> None:
         reader = self._reader
-        for _ in range(_SLICE):
+        messages, size = 0, 0
+        while messages < _SLICE and size < _SLICE_BYTES:
             if reader is None or self.finished or (message := reader.next()) is None:
                 return
             opcode, data = message
+            messages += 1
+            size += len(data)
             if opcode in (TEXT, BINARY):
                 hearing = self._hearing
                 if hearing is not None and not hearing.hear(self, data.decode() if opcode == TEXT else data):

@@ -67,6 +67,8 @@ async def _serve(engine: Engine, request: Request, scope: Scope, receive: Receiv
         client = scope.get("client")
         address = str(client[0]) if client else "local"  # uvicorn has put a trusted proxy's word there
         return engine.opening(engine.begin(address, request), polling=True)
+    if connection.on_websocket:
+        raise bad_request()
     if method == "GET":
         return await _poll(connection, receive)
     if method == "POST":
