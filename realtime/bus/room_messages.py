@@ -1,0 +1,89 @@
+"""What nodes say to one another about rooms, and the channels on which they say it. Pure.
+
+A room has a channel of its own, heard by the nodes on which it has a member, and so have a namespace and a node. The
+id of a socket says on which node it is, so that what is for one socket is heard by its node alone.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from realtime.wire.emitting import Audience
+from realtime.wire.packets import Carried, Packet, carried_packet
+from realtime.wire.rooms import EVERYBODY, node_of
+
+
+class Emitted(msgspec.Struct, frozen=True, array_like=True, tag="emitted", gc=False):
+    """Send this packet to your sockets of that audience; `within_ms` when their answers are wanted."""
+
+    sender: str
+    number: int
+    """Counts what the sender says: on several channels it is said several times."""
+    namespace: str
+    to: tuple[str, ...] | None
+    but: tuple[str, ...]
+    volatile: bool
+    packet: Carried
+    within_ms: int | None = None
+
+    @property
+    def audience(self) -> Audience:
+        """Whom it is for."""
+        return Audience(self.namespace, self.to, self.but)
+
+    def rebuilt(self) -> Packet:
+        """The packet, ready to be sent."""
+        return carried_packet(self.packet)
+
+
+class PassedOn(msgspec.Struct, frozen=True, array_like=True, tag="passed_on", gc=False):
+    """The question has been sent to these sockets of mine."""
+
+    ack_id: int
+    sids: tuple[str, ...]
+
+
+class Answered(msgspec.Struct, frozen=True, array_like=True, tag="answered", gc=False):
+    """These sockets of mine have answered, and those will not."""
+
+    ack_id: int
+    given: dict[str, msgspec.Raw]
+    """The list of an answer's arguments."""
+    left: tuple[str, ...]
+
+
+class Beat(msgspec.Struct, frozen=True, array_like=True, tag="beat", gc=False):
+    """What a node says to itself, to know that it hears."""
+
+
+Message = Emitted | PassedOn | Answered | Beat
+
+encode = msgspec.msgpack.Encoder().encode
+decode = msgspec.msgpack.Decoder(Message).decode
+decode_values = msgspec.msgpack.Decoder(list[object]).decode
+
+
+def node_channel(node: str) -> str:
+    """What is for one node, or for single sockets on it."""
+    return f"rooms:node:{node}"
+
+
+def room_channel(namespace: str, room: str | None) -> str:
+    """What is for a room, or for everybody in the namespace. A namespace has no comma in its name."""
+    return f"rooms:all:{namespace}" if room is EVERYBODY else f"rooms:in:{namespace},{room}"
+
+
+def channels(audience: Audience, sender: str) -> Sequence[str]:
+    """Where something for this audience is said, each once."""
+    if audience.to is EVERYBODY:
+        return (room_channel(audience.namespace, EVERYBODY),)
+    return tuple(dict.fromkeys(_channels(audience.namespace, audience.to, sender)))
+
+
+def _channels(namespace: str, names: Sequence[str], sender: str) -> Iterator[str]:
+    for name in names:
+        node = node_of(name)
+        if node is None:
+            yield room_channel(namespace, name)
+        elif node != sender:
+            yield node_channel(node)

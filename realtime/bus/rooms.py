@@ -1,0 +1,237 @@
+"""Rooms that reach over all nodes, over sharded pub/sub: implements the wire's `OtherNodes`.
+
+Promises: each call ends within twice the timeout, with what it says or with Unavailable; what one node says in order
+is heard in order; a node hears only of rooms that it has a member of. It is pub/sub: what is said while a node
+reconnects is lost to it (`losses` counts), and a node that is gone costs the answers of its own sockets.
+
+The packet travels as JSON and nothing else: half the bytes of both formats, and a node whose sockets want msgpack makes
+it once, by the same code that the sender's node would have used.
+"""
+
+import asyncio
+import itertools
+import math
+import secrets
+
+import msgspec
+import structlog
+
+from domain.kit.clock import Clock
+from domain.kit.errors import Problem, Unavailable
+from domain.kit.tasks import TaskOwner
+from realtime.bus.connections import BusOptions
+from realtime.bus.metrics import BusMetrics
+from realtime.bus.room_messages import (
+    Beat,
+    Emitted,
+    Message,
+    PassedOn,
+    channels,
+    decode,
+    decode_values,
+    encode,
+    node_channel,
+    room_channel,
+)
+from realtime.bus.room_reports import Report
+from realtime.bus.room_speech import AckIds, Speech
+from realtime.bus.subscriber import Subscriber
+from realtime.wire.emitting import Audience, ThisNode
+from realtime.wire.packets import Packet
+from realtime.wire.questions import Question
+
+_REMEMBERED = 4096
+"""Messages said on several channels, of which later copies are still recognised."""
+
+_log = structlog.get_logger(__name__)
+
+
+class RedisRooms:
+    """This node's way to the rooms of others. `node` is the name that the ids of its sockets begin with."""
+
+    def __init__(self, node: str, clock: Clock, options: BusOptions, metrics: BusMetrics) -> None:
+        self._node = node
+        self._clock = clock
+        self._options = options
+        self._metrics = metrics
+        self._here: ThisNode | None = None
+        self._speech = Speech(options, metrics)
+        self._ids = AckIds(options)
+        self._numbers = itertools.count(secrets.randbits(48))  # not those of an earlier process of this name
+        self._seen = _Recent(_REMEMBERED)
+        self._questions: dict[int, Question] = {}
+        self._reports: set[Report] = set()
+        self._heard_at = -math.inf
+        self._ear = Subscriber(
+            clock, options, on_message=self._message, on_restored=lambda: None, name=f"rooms-ear:{node}"
+        )
+        self._ear.wish(node_channel(node))
+
+    @property
+    def connected(self) -> bool:
+        """Whether this node is subscribed to what it wishes, and has heard itself recently."""
+        return self._ear.restored and self._silence() < self._options.deaf_seconds
+
+    @property
+    def subscriptions(self) -> int:
+        """Channels that this node wishes to hear, its own not counted."""
+        return len(self._ear) - 1
+
+    @property
+    def losses(self) -> int:
+        """How often the connection that hears was lost."""
+        return self._ear.losses
+
+    @property
+    def questions(self) -> int:
+        """Questions of this node that wait for answers of others."""
+        return len(self._questions)
+
+    async def run(self) -> None:
+        """Hear, speak, prove it, and reconnect, until cancelled."""
+        try:
+            async with TaskOwner("rooms") as owner:
+                works = {"hear": self._ear.run(), "speak": self._speech.run(), "beat": self._beat()}
+                await asyncio.gather(*(owner.start(work, name) for name, work in works.items()))
+        finally:
+            for report in list(self._reports):
+                report.cancel()
+            await self._ids.aclose()
+
+    # The port
+
+    def attach(self, here: ThisNode) -> None:
+        """See `OtherNodes`."""
+        self._here = here
+
+    def occupied(self, namespace: str, room: str | None) -> None:
+        """See `OtherNodes`."""
+        self._ear.wish(room_channel(namespace, room))
+
+    def vacated(self, namespace: str, room: str | None) -> None:
+        """See `OtherNodes`."""
+        self._ear.unsubscribe(room_channel(namespace, room))
+
+    async def hearing(self, namespace: str, room: str) -> None:
+        """See `OtherNodes`."""
+        await self._ear.subscribe(room_channel(namespace, room))
+
+    async def next_ack_id(self) -> int:
+        """See `OtherNodes`."""
+        return await self._ids.take()
+
+    async def send(self, audience: Audience, packet: Packet, *, volatile: bool = False) -> None:
+        """See `OtherNodes`."""
+        await self._speech.say(channels(audience, self._node), encode(self._emitted(audience, packet, volatile)))
+
+    async def ask(self, audience: Audience, packet: Packet, question: Question) -> None:
+        """See `OtherNodes`."""
+        self._questions[question.ack_id] = question
+        question.over.add_done_callback(lambda _: self._questions.pop(question.ack_id, None))
+        question.hold()
+        nodes = 0
+        try:
+            emitted = self._emitted(audience, packet, volatile=False, within_seconds=question.within_seconds)
+            nodes = await self._speech.say(channels(audience, self._node), encode(emitted))
+        finally:
+            question.release(nodes)
+
+    def _emitted(
+        self, audience: Audience, packet: Packet, volatile: bool, within_seconds: float | None = None
+    ) -> Emitted:
+        return Emitted(
+            self._node,
+            next(self._numbers),
+            audience.namespace,
+            None if audience.to is None else tuple(audience.to),
+            tuple(audience.but),
+            volatile,
+            packet.carried(),
+            None if within_seconds is None else round(within_seconds * 1000),
+        )
+
+    # What is heard
+
+    def _message(self, name: bytes, data: bytes) -> None:
+        try:
+            message: Message = decode(data)
+            self._act_on(message)
+        except (msgspec.MsgspecError, ValueError):
+            self._metrics.failures.labels("unknown_format").inc()
+        except Exception:  # noqa: BLE001 - one bad message must not deafen the node
+            self._metrics.failures.labels("room_message").inc()
+            _log.exception("room_message_failed")
+
+    def _act_on(self, message: Message) -> None:
+        if isinstance(message, Beat):
+            self._heard_at = self._clock.monotonic()
+        elif isinstance(message, Emitted):
+            self._heard(message)
+        elif (question := self._questions.get(message.ack_id)) is None:
+            return  # its time is over
+        elif isinstance(message, PassedOn):
+            question.passed_on(message.sids)
+        else:
+            for sid, values in message.given.items():
+                question.answered(sid, decode_values(values))
+            for sid in message.left:
+                question.gone(sid)
+
+    def _heard(self, emitted: Emitted) -> None:
+        """A node that asks counts how many heard it, copies and itself included: each is answered for."""
+        ours = emitted.sender == self._node
+        again = not ours and self._seen.has(emitted.sender, emitted.number)
+        if ours and emitted.within_ms is not None:
+            question = self._questions.get(emitted.packet.ack_id or 0)
+            if question is not None:
+                question.passed_on(())
+        elif not ours and emitted.within_ms is not None:
+            self._pass_on(emitted, again=again)
+        elif not ours and not again and self._here is not None:
+            self._here.send_here(emitted.audience, emitted.rebuilt(), volatile=emitted.volatile)
+
+    def _pass_on(self, emitted: Emitted, *, again: bool) -> None:
+        report = Report(self._speech, node_channel(emitted.sender), emitted, self._reports)
+        if not again and self._here is not None:
+            try:
+                self._here.ask_here(emitted.audience, emitted.rebuilt(), report.question)
+            except Problem as problem:
+                self._metrics.failures.labels("room_question").inc()
+                _log.warning("room_question_refused", code=problem.code.value)
+        report.begin()
+
+    # Whether anything is heard
+
+    async def _beat(self) -> None:
+        """Speak to ourselves, and give up a connection on which we do not hear it."""
+        own, beat = node_channel(self._node), encode(Beat())
+        while True:
+            try:
+                await self._speech.say((own,), beat)
+            except Unavailable:
+                self._metrics.failures.labels("heartbeat").inc()
+            if self._ear.restored and self._silence() > self._options.deaf_seconds:
+                _log.warning("rooms_deaf", silent_seconds=round(self._silence(), 3))
+                self._ear.reset()
+            await self._clock.sleep(self._options.heartbeat_seconds)
+
+    def _silence(self) -> float:
+        return self._clock.monotonic() - max(self._heard_at, self._ear.restored_at)
+
+
+class _Recent:
+    """The last so many things of which one may come again."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._known: dict[tuple[str, int], None] = {}
+
+    def has(self, sender: str, number: int) -> bool:
+        """Whether it was asked for before; it has been now."""
+        key = (sender, number)
+        if key in self._known:
+            return True
+        self._known[key] = None
+        if len(self._known) > self._most:
+            del self._known[next(iter(self._known))]
+        return False

@@ -1,0 +1,216 @@
+"""Emits and questions to rooms of any namespace: to the sockets here at once, to those of other nodes through a port.
+
+What other nodes have to do with it is in `OtherNodes`, which the bus implements; without one, a node is alone. Nothing
+here knows how packets travel, and a node that emits never waits for another one's sockets.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
+
+from domain.kit.errors import RateLimited
+from realtime.wire.packets import Packet
+from realtime.wire.questions import Answers, OnAnswer, Question
+from realtime.wire.rooms import EVERYBODY, Rooms
+
+MOST_EXPECTED = 100_000
+"""Answers that a node waits for at once, of all sockets and questions together."""
+_RETRY_AFTER_MS = 1000
+
+
+class Audience(NamedTuple):
+    """Whom something is for: each socket of the namespace that is in one of `to` and in none of `but`, once.
+
+    Both name rooms and single sockets; `to` is None for everybody.
+    """
+
+    namespace: str = "/"
+    to: Sequence[str] | None = EVERYBODY
+    but: Sequence[str] = ()
+
+
+class ThisNode(Protocol):
+    """What other nodes may have done here; synchronous."""
+
+    def send_here(self, audience: Audience, packet: Packet, *, volatile: bool = False) -> None:
+        """Send to the sockets of this node."""
+        ...
+
+    def ask_here(self, audience: Audience, packet: Packet, question: Question) -> None:
+        """Send to the sockets of this node, and have their answers collected. Raises RateLimited."""
+        ...
+
+
+class OtherNodes(Protocol):
+    """The way to the other nodes.
+
+    All that is awaited ends in a bounded time; what raises Unavailable may have happened.
+    """
+
+    def attach(self, here: ThisNode) -> None:
+        """Tell `here` what others emit."""
+        ...
+
+    def occupied(self, namespace: str, room: str | None) -> None:
+        """This node has a first member of the room; None stands for the whole namespace."""
+        ...
+
+    def vacated(self, namespace: str, room: str | None) -> None:
+        """This node has no member of the room any more."""
+        ...
+
+    async def hearing(self, namespace: str, room: str) -> None:
+        """Return once what others emit to the room is heard here. Raises Unavailable."""
+        ...
+
+    async def send(self, audience: Audience, packet: Packet, *, volatile: bool = False) -> None:
+        """Have the other nodes send it. Raises Unavailable."""
+        ...
+
+    async def next_ack_id(self) -> int:
+        """An ack id that no node uses: 2**30 to 2**31 - 1. Raises Unavailable."""
+        ...
+
+    async def ask(self, audience: Audience, packet: Packet, question: Question) -> None:
+        """Have the other nodes ask and tell the question; returns when they have been told. Raises Unavailable."""
+        ...
+
+
+class Emitter:
+    """The rooms of all namespaces of this node, and what is sent to them."""
+
+    def __init__(self, next_ack_id: Callable[[], int], nodes: OtherNodes | None = None) -> None:
+        """`next_ack_id` counts within 0 to 2**30 - 1, once for all sockets."""
+        self._next_ack_id = next_ack_id
+        self._nodes = nodes
+        self._namespaces: dict[str, Rooms] = {}
+        self._expected = 0
+        if nodes is not None:
+            nodes.attach(self)
+
+    @property
+    def expected(self) -> int:
+        """Answers that are waited for."""
+        return self._expected
+
+    @property
+    def namespaces(self) -> Sequence[str]:
+        """Those that have had a socket."""
+        return tuple(self._namespaces)
+
+    def rooms(self, namespace: str) -> Rooms:
+        """The rooms of a namespace on this node."""
+        rooms = self._namespaces.get(namespace)
+        if rooms is None:
+            rooms = self._namespaces[namespace] = self._new_rooms(namespace)
+        return rooms
+
+    def dismiss(self, namespace: str) -> None:
+        """Forget a namespace that has no socket."""
+        rooms = self._namespaces.get(namespace)
+        if rooms is not None and not len(rooms):
+            del self._namespaces[namespace]
+
+    async def enter(self, sid: str, room: str, namespace: str = "/") -> None:
+        """Put a socket of this node into a room; returns once the room is heard from the other nodes.
+
+        Raises KeyError and ValueError as `Rooms.enter`. Raises Unavailable when that is not known yet: the socket is in
+        the room all the same, and hears the others as soon as Redis is back.
+        """
+        entered = self.rooms(namespace).enter(sid, room)
+        if entered and self._nodes is not None:
+            await self._nodes.hearing(namespace, room)
+
+    async def emit(
+        self, audience: Audience, packet: Packet, *, volatile: bool = False, here_only: bool = False
+    ) -> None:
+        """Send to sockets here, then have other nodes do so. Raises Unavailable when those are not known to have it."""
+        self.send_here(audience, packet, volatile=volatile)
+        nodes = self._others(audience, here_only=here_only)
+        if nodes is not None:
+            await nodes.send(audience, packet, volatile=volatile)
+
+    async def begin(
+        self,
+        audience: Audience,
+        encode: Callable[[int], Packet],
+        *,
+        within_seconds: float,
+        here_only: bool = False,
+        on_answer: OnAnswer | None = None,
+    ) -> Question:
+        """Send a packet that wants answers, made by `encode` for an ack id; returns when it has been sent.
+
+        Raises RateLimited when too many answers are waited for, and Unavailable.
+        """
+        nodes = self._others(audience, here_only=here_only)
+        ack_id = await nodes.next_ack_id() if nodes is not None else self._next_ack_id()
+        packet = encode(ack_id)
+        question = Question(ack_id, within_seconds, on_answer=on_answer)
+        question.hold()
+        try:
+            self.ask_here(audience, packet, question)
+            if nodes is not None:
+                await nodes.ask(audience, packet, question)
+        except BaseException:
+            question.end()
+            raise
+        question.release()
+        return question
+
+    async def ask(
+        self,
+        audience: Audience,
+        encode: Callable[[int], Packet],
+        *,
+        within_seconds: float,
+        here_only: bool = False,
+    ) -> Answers:
+        """Send a packet that wants answers, and wait for all of them or for the end of the time. Raises as `begin`."""
+        question = await self.begin(audience, encode, within_seconds=within_seconds, here_only=here_only)
+        try:
+            await question.wait()
+        finally:
+            question.end()
+        return question.answers()
+
+    # Here, also for other nodes
+
+    def send_here(self, audience: Audience, packet: Packet, *, volatile: bool = False) -> None:
+        """See `ThisNode`."""
+        rooms = self._namespaces.get(audience.namespace)
+        if rooms is not None:
+            rooms.send(packet, audience.to, audience.but, volatile=volatile)
+
+    def ask_here(self, audience: Audience, packet: Packet, question: Question) -> None:
+        """See `ThisNode`."""
+        rooms = self._namespaces.get(audience.namespace)
+        if rooms is None:
+            question.put(packet, ())
+            return
+        if self._expected >= MOST_EXPECTED:
+            raise RateLimited("too many answers of clients are waited for", retry_after_ms=_RETRY_AFTER_MS)
+        before = len(question.waiting)
+        question.put(packet, rooms.sockets(audience.to, audience.but))
+        asked = len(question.waiting) - before
+        self._expected += asked
+        question.over.add_done_callback(lambda _: self._expect_fewer(asked))
+
+    def _expect_fewer(self, number: int) -> None:
+        self._expected -= number
+
+    def _others(self, audience: Audience, *, here_only: bool) -> OtherNodes | None:
+        """The other nodes, when some of them may have a socket that this is for."""
+        if here_only or self._nodes is None:
+            return None
+        rooms = self._namespaces.get(audience.namespace, ())
+        if audience.to is not EVERYBODY and all(name in rooms for name in audience.to):
+            return None
+        return self._nodes
+
+    def _new_rooms(self, namespace: str) -> Rooms:
+        nodes = self._nodes
+        if nodes is None:
+            return Rooms()
+        return Rooms(
+            occupied=lambda room: nodes.occupied(namespace, room), vacated=lambda room: nodes.vacated(namespace, room)
+        )

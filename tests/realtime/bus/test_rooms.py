@@ -1,0 +1,255 @@
+"""Rooms over nodes and a real Redis: who hears, who answers, and what an outage costs."""
+
+import asyncio
+import itertools
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import pytest
+from prometheus_client import CollectorRegistry
+from redis.asyncio import Redis
+
+from domain.kit.clock import SystemClock
+from domain.kit.errors import Unavailable
+from realtime.bus.connections import BusOptions
+from realtime.bus.metrics import BusMetrics
+from realtime.bus.room_messages import room_channel
+from realtime.bus.rooms import RedisRooms
+from realtime.bus.subscriber import Subscriber
+from realtime.wire.emitting import Audience, Emitter
+from realtime.wire.packets import Format, Lane, Packet, encode_event
+from realtime.wire.questions import Answers
+from server.stack import RedisServer
+from tests.realtime.wire.listeners import Listener
+from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.usefixtures("faultless")
+
+X = Audience("/chat", ["x"])
+HELLO = encode_event("hello", {"n": 1}, namespace="/chat")
+
+
+def asking(ack_id: int) -> Packet:
+    return encode_event("well?", namespace="/chat", ack_id=ack_id)
+
+
+@dataclass
+class Node:
+    """A node's rooms and its sockets."""
+
+    name: str
+    rooms: RedisRooms
+    emitter: Emitter
+    task: "asyncio.Task[None]"
+    sockets: dict[str, Listener] = field(default_factory=dict)
+
+    async def join(self, letter: str, *rooms: str) -> Listener:
+        socket = self.sockets[letter] = Listener(f"{self.name}.{letter * 20}")
+        self.emitter.rooms("/chat").add(socket)
+        for room in rooms:
+            await self.emitter.enter(socket.sid, room, "/chat")
+        return socket
+
+
+def options_of(url: str) -> BusOptions:
+    return BusOptions(url, timeout_seconds=0.3, heartbeat_seconds=0.1, deaf_seconds=0.5, reconnect_seconds=0.02)
+
+
+@asynccontextmanager
+async def nodes(url: str, *names: str) -> AsyncIterator[list[Node]]:
+    made: list[Node] = []
+    for name in names:
+        rooms = RedisRooms(name, SystemClock(), options_of(url), BusMetrics(CollectorRegistry()))
+        made.append(Node(name, rooms, Emitter(itertools.count().__next__, rooms), asyncio.create_task(rooms.run())))
+    try:
+        await eventually(lambda: all(node.rooms.connected for node in made))
+        yield made
+    finally:
+        for node in made:
+            node.task.cancel()
+        await asyncio.gather(*(node.task for node in made), return_exceptions=True)
+
+
+def texts(*sockets: Listener) -> list[list[str]]:
+    return [socket.texts for socket in sockets]
+
+
+TEXT = '42/chat,["hello",{"n":1}]'
+
+
+async def test_a_room_hears_on_all_nodes_and_nobody_twice(own_redis: RedisServer) -> None:
+    async with nodes(own_redis.url, "one", "two") as (one, two):
+        a = await one.join("a", "x")
+        b, c, d = await two.join("b", "x", "y"), await two.join("c", "y"), await two.join("d")
+        await one.emitter.emit(X, HELLO)
+        await eventually(lambda: texts(a, b, c, d) == [[TEXT], [TEXT], [], []])
+        await one.emitter.emit(Audience("/chat", ["x", "y"]), HELLO)
+        await two.emitter.emit(Audience("/chat", ["y"]), encode_event("end", namespace="/chat"))
+        await eventually(lambda: [len(socket.heard) for socket in (a, b, c, d)] == [2, 3, 2, 0])
+        await one.emitter.emit(Audience("/chat", but=[b.sid, "nobody"]), HELLO)
+        await eventually(lambda: [len(socket.heard) for socket in (a, b, c, d)] == [3, 3, 3, 1])
+        await one.emitter.emit(Audience("/chat", [c.sid]), HELLO)
+        await eventually(lambda: [len(socket.heard) for socket in (a, b, c, d)] == [3, 3, 4, 1])
+        await one.emitter.emit(Audience("/chat"), HELLO, here_only=True)
+        assert [len(socket.heard) for socket in (a, b, c, d)] == [4, 3, 4, 1]
+
+
+async def test_a_packet_is_the_same_on_another_node(own_redis: RedisServer) -> None:
+    async with nodes(own_redis.url, "one", "two") as (one, two):
+        b = await two.join("b", "x")
+        sent = encode_event("blob", b"\x00\xff", {"s": "ü"}, namespace="/chat", lane=Lane.LIVE, binary=True)
+        await one.emitter.emit(X, sent, volatile=True)
+        await eventually(lambda: b.heard)
+        (heard,) = b.heard
+        assert (heard.lane, b.volatile) == (Lane.LIVE, [True])
+        for form in Format:
+            assert heard.frames(form) == sent.frames(form)
+            assert heard.payload(form) == sent.payload(form)
+
+
+async def test_emits_are_heard_in_order(own_redis: RedisServer) -> None:
+    async with nodes(own_redis.url, "one", "two") as (one, two):
+        b = await two.join("b", "x")
+        packets = [encode_event("n", number, namespace="/chat") for number in range(1000)]
+        await asyncio.gather(*(one.emitter.emit(X, packet) for packet in packets))
+        await eventually(lambda: len(b.heard) == 1000)
+        assert b.texts == [packet.text for packet in packets]
+
+
+async def test_only_rooms_with_a_member_are_subscribed(own_redis: RedisServer) -> None:
+    async with nodes(own_redis.url, "one", "two") as (one, two), Redis.from_url(own_redis.url) as redis:
+        a = await one.join("a", "x")
+        await two.join("b", "y")
+
+        async def heard() -> dict[bytes, int]:
+            names = await redis.pubsub_shardchannels("rooms:[ai]*")
+            counts = await redis.pubsub_shardnumsub(*names)
+            return dict(counts)
+
+        room, everybody = room_channel("/chat", "x").encode(), room_channel("/chat", None).encode()
+        other = room_channel("/chat", "y").encode()
+        assert await heard() == {room: 1, everybody: 2, other: 1}
+        one.emitter.rooms("/chat").remove(a.sid)
+
+        async def vacated() -> bool:
+            return await heard() == {everybody: 1, other: 1}
+
+        await eventually(vacated)
+        assert one.rooms.subscriptions == 0
+
+
+async def test_a_room_answers_from_all_nodes(own_redis: RedisServer) -> None:
+    async with nodes(own_redis.url, "one", "two", "three") as (one, two, three):
+        a = await one.join("a", "x")
+        b, c, d = await two.join("b", "x", "y"), await two.join("c", "y"), await three.join("d", "x")
+        everybody = Audience("/chat", ["x", "y"], [d.sid])
+        task = asyncio.create_task(one.emitter.ask(everybody, asking, within_seconds=5))
+        await eventually(lambda: all(socket.expected for socket in (a, b, c)))
+        assert {*a.expected, *b.expected, *c.expected} == {*a.expected}, "one id for all"
+        assert next(iter(a.expected)) >= 1 << 30 and not d.expected
+        a.answer("a")
+        b.answer("b", {"deep": [1.5, None]})
+        c.disconnect()
+        answers = await task
+        assert answers == Answers({a.sid: ["a"], b.sid: ["b", {"deep": [1.5, None]}]}, left=frozenset({c.sid}))
+        assert [node.rooms.questions for node in (one, two, three)] == [0, 0, 0]
+
+
+async def test_one_socket_answers_from_another_node(own_redis: RedisServer) -> None:
+    async with nodes(own_redis.url, "one", "two") as (one, two):
+        b = await two.join("b")
+        task = asyncio.create_task(one.emitter.ask(Audience("/chat", [b.sid]), asking, within_seconds=5))
+        await eventually(lambda: b.expected)
+        b.answer(b.sid)
+        assert (await task).given == {b.sid: [b.sid]}
+        gone = await one.emitter.ask(Audience("/chat", ["two." + "z" * 20]), asking, within_seconds=5)
+        nobody = await one.emitter.ask(Audience("/chat", ["three." + "z" * 20]), asking, within_seconds=5)
+        assert gone == nobody == Answers()
+
+
+async def test_who_does_not_answer_in_time_is_named(own_redis: RedisServer) -> None:
+    async with nodes(own_redis.url, "one", "two") as (one, two):
+        b, c = await two.join("b", "x"), await two.join("c", "x")
+        task = asyncio.create_task(one.emitter.ask(X, asking, within_seconds=0.4))
+        await eventually(lambda: c.expected)
+        c.answer()
+        assert await task == Answers({c.sid: []}, late=frozenset({b.sid}))
+        await eventually(lambda: not b.expected and two.emitter.expected == 0)
+
+
+async def test_a_dead_node_costs_its_sockets_answers_only(own_redis: RedisServer) -> None:
+    async with nodes(own_redis.url, "one", "two", "three") as (one, two, three):
+        a, b, c = await one.join("a", "x"), await two.join("b", "x"), await three.join("c", "x")
+        task = asyncio.create_task(one.emitter.ask(X, asking, within_seconds=0.8))
+        await eventually(lambda: all(socket.expected for socket in (a, b, c)))
+        three.task.cancel()
+        a.answer(1)
+        b.answer(2)
+        assert await task == Answers({a.sid: [1], b.sid: [2]}, late=frozenset({c.sid}))
+
+
+async def test_a_node_that_says_nothing_is_counted(own_redis: RedisServer) -> None:
+    options = options_of(own_redis.url)
+    mute = Subscriber(SystemClock(), options, on_message=lambda *_: None, on_restored=lambda: None, name="mute")
+    hearing = asyncio.create_task(mute.run())
+    async with nodes(own_redis.url, "one") as (one,):
+        a = await one.join("a", "x")
+        mute.wish(room_channel("/chat", "x"))
+        await eventually(lambda: mute.restored)
+        task = asyncio.create_task(one.emitter.ask(X, asking, within_seconds=0.4))
+        await eventually(lambda: a.expected)
+        a.answer()
+        assert await task == Answers({a.sid: []}, silent_nodes=1)
+    hearing.cancel()
+    await asyncio.gather(hearing, return_exceptions=True)
+
+
+async def test_a_paused_redis_is_said_to_be_unavailable_in_time(own_redis: RedisServer) -> None:
+    async with nodes(own_redis.url, "one", "two") as (one, two):
+        a, b = await one.join("a", "x"), await two.join("b", "x")
+        own_redis.pause()
+        began = time.monotonic()
+        works = [one.emitter.emit(X, HELLO) for _ in range(100)]
+        works += [one.emitter.ask(X, asking, within_seconds=30) for _ in range(3)]  # type: ignore[list-item]
+        works.append(one.emitter.enter(a.sid, "new", "/chat"))
+        outcomes = await asyncio.gather(*works, return_exceptions=True)
+        assert {type(outcome) for outcome in outcomes} == {Unavailable}
+        assert time.monotonic() - began < 2
+        assert len(a.heard) == 100 and not a.expected, "those here have heard it; nothing waits"
+        assert one.emitter.rooms("/chat").rooms_of(a.sid) == [a.sid, "x", "new"]
+        own_redis.resume()
+        await eventually(lambda: one.rooms.connected and two.rooms.connected)
+        await heard_again(two, a, "new")
+        assert b.closed is False
+
+
+async def heard_again(speaker: Node, listener: Listener, room: str) -> None:
+    before = len(listener.heard)
+
+    async def said() -> bool:
+        await speaker.emitter.emit(Audience("/chat", [room]), HELLO)
+        return len(listener.heard) > before
+
+    await eventually(said)
+
+
+async def test_nodes_hear_again_after_redis_was_killed(own_redis: RedisServer) -> None:
+    async with nodes(own_redis.url, "one", "two") as (one, two):
+        a, _ = await one.join("a", "x"), await two.join("b", "x")
+        own_redis.kill()
+        with pytest.raises(Unavailable):
+            await two.emitter.emit(X, HELLO)
+        own_redis.start()
+        await eventually(lambda: one.rooms.losses and two.rooms.losses)
+        await eventually(lambda: one.rooms.connected and two.rooms.connected)
+        await heard_again(two, a, "x")
+
+
+async def test_what_is_no_message_is_counted_and_passed_over(own_redis: RedisServer) -> None:
+    async with nodes(own_redis.url, "one", "two") as (one, two), Redis.from_url(own_redis.url) as redis:
+        a = await one.join("a", "x")
+        await redis.spublish(room_channel("/chat", "x"), b"\xc1nonsense")
+        await two.emitter.emit(X, HELLO)
+        await eventually(lambda: a.texts == [TEXT])
