@@ -1,6 +1,7 @@
 """Background tasks that have an owner: each has a name, is awaited at the end, and is never lost in silence."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -43,6 +44,13 @@ class TaskOwner:
 
     def __len__(self) -> int:
         return len(self._tasks)
+
+    async def drain(self, within_seconds: float) -> None:
+        """Wait until nothing runs any more, so long at most."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(within_seconds):
+                while self._tasks:
+                    await asyncio.wait(self._tasks)
 
     async def close(self) -> None:
         """Cancel what still runs and wait for it."""

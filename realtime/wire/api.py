@@ -1,0 +1,199 @@
+"""python-socketio's server over our sockets: its documented API, in as far as it does not speak of its own transport.
+
+As documented: `on`, `event`, `register_namespace`, `emit`, `send`, `call`, rooms, sessions, `disconnect`, `transport`,
+`get_environ`, callbacks, catch-all events. Different, each for a reason:
+- rooms are named by str (they are channels to other nodes) that do not read like the id of a socket; `to=[]` is nobody;
+- `skip_sid` may name rooms, `emit` may be `volatile`, and `ask` asks a whole room;
+- a callback is forgotten after a minute, and called once for each answer when it was a room that was asked;
+- `call` raises TimeoutError at once when the client has left;
+- handlers of one client run one at a time; what its connect handler emits to it follows the answer to CONNECT, so that
+  `always_connect` has no purpose, and `async_handlers=False` none either;
+- a handler that raises is answered `{"error": …}` where an ack is due;
+- only namespaces with handlers exist, unless `namespaces` names others;
+- other nodes are reached through `nodes`: `emit`, `send`, `call`, `ask`. What moves, closes or describes a client is
+  done on the client's own node.
+Not offered, with an error that says so: `instrument`, `attach`, other client managers, serializers and JSON modules.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+import socketio
+from socketio.exceptions import TimeoutError as LibraryTimeout
+
+from domain.kit.tasks import TaskOwner
+from realtime.wire.arriving import Arriving
+from realtime.wire.emitting import Emitter, OtherNodes
+from realtime.wire.handlers import HandlerEndpoint, has_handlers
+from realtime.wire.interface import Socket
+from realtime.wire.manager import Callback, Names, RoomManager, audience_of
+from realtime.wire.questions import Answers
+
+_HANDLERS_SECONDS = 5.0
+"""What handlers get to end when the server shuts down."""
+_OURS = ("client_manager", "serializer", "json", "always_connect", "async_handlers")
+
+
+class SocketioApi(socketio.AsyncServer):  # type: ignore[misc]  # the library is not typed
+    """What `Wire` is for handlers."""
+
+    def __init__(
+        self, nodes: OtherNodes | None = None, *, namespaces: Sequence[str] | str | None = None, **options: Any
+    ) -> None:
+        """`nodes` is the way to the other nodes. Raises TypeError for options that have no meaning here."""
+        for name in _OURS:
+            if name in options:
+                raise TypeError(f"{name!r} is not an option of this server: see realtime.wire.api")
+        self.tasks = TaskOwner("handlers")
+        self.emitter = Emitter(self.next_ack_id, nodes)
+        self._handler_endpoints: dict[str, HandlerEndpoint] = {}
+        super().__init__(client_manager=RoomManager(self.emitter, self.tasks), **options)
+        self.namespaces = namespaces or ()
+
+    # What the wire has to have
+
+    def next_ack_id(self) -> int:
+        """0 to 2**30 - 1, counted once for all sockets."""
+        raise NotImplementedError
+
+    def request_of(self, socket: Socket) -> dict[str, Any]:
+        """The request that opened a socket's connection, as WSGI has it."""
+        raise NotImplementedError
+
+    def transport_of(self, socket: Socket) -> str:
+        """`websocket` or `polling`."""
+        raise NotImplementedError
+
+    def handler_endpoint(self, namespace: str) -> HandlerEndpoint | None:
+        """Who has the clients of a namespace for which there are handlers; None when there are none."""
+        endpoint = self._handler_endpoints.get(namespace)
+        if endpoint is None and has_handlers(self, namespace):
+            endpoint = self._handler_endpoints[namespace] = HandlerEndpoint(self, namespace)
+        return endpoint
+
+    def dismiss(self, namespace: str) -> None:
+        """Forget what has no client any more: with `namespaces="*"` clients invent names."""
+        self._handler_endpoints.pop(namespace, None)
+        self.emitter.dismiss(namespace)
+
+    # Sending
+
+    async def emit(
+        self,
+        event: str,
+        data: object = None,
+        to: Names = None,
+        room: Names = None,
+        skip_sid: Names = None,
+        namespace: str | None = None,
+        callback: Callback | None = None,
+        ignore_queue: bool = False,
+        *,
+        volatile: bool = False,
+    ) -> None:
+        """Emit to everybody, to rooms or to clients; encoded once, whoever gets it.
+
+        `volatile`: whose transport is full does without. `ignore_queue`: on this node only. Raises TypeError for data
+        that JSON has no form for, Unavailable when the other nodes are not known to have been told (those here are).
+        """
+        await self.manager.emit(
+            event,
+            data,
+            namespace,
+            room=to if to is not None else room,
+            skip_sid=skip_sid,
+            callback=callback,
+            ignore_queue=ignore_queue,
+            volatile=volatile,
+        )
+
+    async def call(
+        self,
+        event: str,
+        data: object = None,
+        to: str | None = None,
+        sid: str | None = None,
+        namespace: str | None = None,
+        timeout: float = 60,  # noqa: ASYNC109 - the library's name for it
+        ignore_queue: bool = False,
+    ) -> object:
+        """Emit to one client and return its answer: a value, a tuple of several, or None.
+
+        Raises socketio's TimeoutError when there is none in `timeout` seconds, or can be none any more.
+        """
+        name = to if to is not None else sid
+        if name is None:
+            raise ValueError("Cannot use call() to broadcast.")
+        answers = await self.ask(event, data, to=name, namespace=namespace, timeout=timeout, ignore_queue=ignore_queue)
+        for values in answers.given.values():
+            return tuple(values) if len(values) > 1 else values[0] if values else None
+        raise LibraryTimeout("the client did not answer")
+
+    async def ask(
+        self,
+        event: str,
+        data: object = None,
+        to: Names = None,
+        skip_sid: Names = None,
+        namespace: str | None = None,
+        timeout: float = 60,  # noqa: ASYNC109 - the library's name for it
+        ignore_queue: bool = False,
+    ) -> Answers:
+        """Emit to everybody, to rooms or to clients, and wait for all answers, for `timeout` seconds at most.
+
+        Raises Unavailable when the other nodes are not known to have been told, RateLimited when too much is asked.
+        """
+        answers: Answers = await self.manager.ask(
+            event, data, audience_of(namespace, to, skip_sid), within_seconds=timeout, ignore_queue=ignore_queue
+        )
+        return answers
+
+    # One client
+
+    async def get_session(self, sid: str, namespace: str | None = None) -> dict[str, Any]:
+        """A client's session. Raises KeyError for one that handlers of this node do not have."""
+        session: dict[str, Any] = self._client(sid, namespace).session
+        return session
+
+    async def save_session(self, sid: str, session: dict[str, Any], namespace: str | None = None) -> None:
+        """Keep a client's session. Raises KeyError as `get_session`."""
+        self._client(sid, namespace).session = session
+
+    async def disconnect(self, sid: str, namespace: str | None = None, ignore_queue: bool = False) -> None:
+        """End a client's namespace; its connection stays for others, or ends soon when it has none."""
+        await self.manager.disconnect(sid, namespace or "/")
+
+    def transport(self, sid: str, namespace: str | None = None) -> str:
+        """`polling` or `websocket`. Raises KeyError for a client that is not here."""
+        return self.transport_of(self._socket(sid, namespace))
+
+    def get_environ(self, sid: str, namespace: str | None = None) -> dict[str, Any] | None:
+        """The request that opened a client's connection, or None when it is not here."""
+        try:
+            return self.request_of(self._socket(sid, namespace))
+        except KeyError:
+            return None
+
+    def _client(self, sid: str, namespace: str | None) -> Any:
+        return self._handler_endpoints[namespace or "/"].client(sid)
+
+    def _socket(self, sid: str, namespace: str | None) -> Socket:
+        socket = self.emitter.rooms(namespace or "/").socket(sid)
+        if socket is None:
+            raise KeyError(sid)
+        return socket.socket if isinstance(socket, Arriving) else socket
+
+    # The end, and what is not offered
+
+    async def shutdown(self) -> None:
+        """Let running handlers end, for five seconds, and cancel what then still runs."""
+        await self.tasks.drain(_HANDLERS_SECONDS)
+        await self.tasks.close()
+
+    def instrument(self, *_: object, **__: object) -> NoReturn:
+        """Not offered: it replaces the library's packet path, which is not in use."""
+        raise NotImplementedError("the Socket.IO Admin UI cannot look into this server; see its metrics")
+
+    def attach(self, *_: object, **__: object) -> NoReturn:
+        """Not offered: WebSockets do not go through the application; serve `app` with `uvicorn_options`."""
+        raise NotImplementedError("serve Wire.app() with uvicorn_options()")

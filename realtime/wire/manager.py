@@ -1,0 +1,177 @@
+"""python-socketio's client manager over our rooms: what `emit`, `enter_room` and the rest of its API come down to.
+
+Sockets are kept by their Socket.IO id and nothing else; what the library has for its own packet path (Engine.IO ids,
+pending connects, callbacks by number) does not exist here and says so.
+"""
+
+import inspect
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import NoReturn
+
+import socketio
+import structlog
+
+from domain.kit.ids import new_trace_id
+from domain.kit.tasks import TaskOwner
+from realtime.wire.emitting import Audience, Emitter
+from realtime.wire.packets import Packet, encode_ack, encode_event
+from realtime.wire.questions import Answers
+
+CALLBACK_SECONDS = 60.0
+"""A callback is forgotten when its client has not answered for so long."""
+
+Callback = Callable[..., object]
+Names = str | Sequence[str] | None
+
+_log = structlog.get_logger(__name__)
+
+
+class RoomManager(socketio.AsyncManager):  # type: ignore[misc]  # the library is not typed
+    """Give it to a server as its `client_manager`."""
+
+    def __init__(self, emitter: Emitter, tasks: TaskOwner) -> None:
+        super().__init__()
+        self.emitter = emitter
+        self._tasks = tasks
+
+    # Emits
+
+    async def emit(
+        self,
+        event: str,
+        data: object,
+        namespace: str | None = None,
+        room: Names = None,
+        skip_sid: Names = None,
+        callback: Callback | None = None,
+        to: Names = None,
+        *,
+        ignore_queue: bool = False,
+        volatile: bool = False,
+    ) -> None:
+        """As the server's `emit`."""
+        audience = audience_of(namespace, to if to is not None else room, skip_sid)
+        if callback is None:
+            packet = _encode(event, data, audience.namespace)
+            await self.emitter.emit(audience, packet, volatile=volatile, here_only=ignore_queue)
+            return
+        answered = callback
+        await self.emitter.begin(
+            audience,
+            lambda ack_id: _encode(event, data, audience.namespace, ack_id),
+            within_seconds=CALLBACK_SECONDS,
+            here_only=ignore_queue,
+            on_answer=lambda _, values: self._call_back(answered, values),
+        )
+
+    async def ask(
+        self, event: str, data: object, audience: Audience, *, within_seconds: float, ignore_queue: bool = False
+    ) -> Answers:
+        """Emit and wait for everybody's answer."""
+        return await self.emitter.ask(
+            audience,
+            lambda ack_id: _encode(event, data, audience.namespace, ack_id),
+            within_seconds=within_seconds,
+            here_only=ignore_queue,
+        )
+
+    @staticmethod
+    def encode_answer(ack_id: int, answers: Sequence[object], namespace: str) -> Packet:
+        """The ACK with what a handler returned."""
+        return encode_ack(ack_id, *answers, namespace=namespace, binary=True)
+
+    def _call_back(self, callback: Callback, values: list[object]) -> None:
+        try:
+            rest = callback(*values)
+        except Exception as error:  # noqa: BLE001 - the edge that logs
+            _callback_failed(error)
+        else:
+            if inspect.isawaitable(rest):
+                self._tasks.start(_finish(rest), "callback")
+
+    # Rooms
+
+    async def enter_room(self, sid: str, namespace: str, room: str, eio_sid: str | None = None) -> None:
+        """Put a client of this node into a room; returns once other nodes' emits to it are heard.
+
+        Raises ValueError for a client that is not here and for names no room can have, TypeError for those that are no
+        str. Raises Unavailable when Redis does not confirm: the client is in the room all the same.
+        """
+        try:
+            await self.emitter.enter(sid, room, namespace)
+        except KeyError as error:
+            raise ValueError("sid is not connected to requested namespace") from error
+
+    async def leave_room(self, sid: str, namespace: str, room: str) -> None:
+        """Take a client of this node out of a room."""
+        self.emitter.rooms(namespace).leave(sid, room)
+
+    async def close_room(self, room: str, namespace: str) -> None:
+        """Take everybody on this node out of a room."""
+        self.emitter.rooms(namespace).close(room)
+
+    def get_rooms(self, sid: str, namespace: str) -> list[str]:
+        """The rooms of a client of this node."""
+        return self.emitter.rooms(namespace).rooms_of(sid)
+
+    def get_namespaces(self) -> Sequence[str]:
+        """Those that have had a client on this node."""
+        return self.emitter.namespaces
+
+    def get_participants(self, namespace: str, room: Names) -> Iterator[tuple[str, str]]:
+        """The clients on this node that are in one of these rooms, each twice: there is no other id."""
+        for socket in self.emitter.rooms(namespace).sockets(_names(room)):
+            yield socket.sid, socket.sid
+
+    def is_connected(self, sid: str, namespace: str) -> bool:
+        """Whether a client is on this node and can be sent to."""
+        socket = self.emitter.rooms(namespace).socket(sid)
+        return socket is not None and not socket.closed
+
+    async def can_disconnect(self, sid: str, namespace: str) -> bool:
+        """See `is_connected`."""
+        return self.is_connected(sid, namespace)
+
+    async def disconnect(self, sid: str, namespace: str, **_: object) -> None:
+        """End a client's namespace; its disconnect handler follows its running one."""
+        socket = self.emitter.rooms(namespace).socket(sid)
+        if socket is not None:
+            socket.leave()
+
+    # What belongs to the library's own packet path
+
+    def _not_offered(self, *_: object, **__: object) -> NoReturn:
+        raise NotImplementedError("clients come and go through the wire, which has no Engine.IO ids to be asked for")
+
+    pre_connect = connect = is_pre_connected = pre_disconnect = _not_offered
+    sid_from_eio_sid = eio_sid_from_sid = trigger_callback = _not_offered
+    basic_enter_room = basic_leave_room = basic_close_room = basic_disconnect = _not_offered
+
+
+def audience_of(namespace: str | None, to: Names, skip: Names = None) -> Audience:
+    """Whom an emit is for; no `to` is everybody, an empty list nobody."""
+    return Audience(namespace or "/", _names(to), _names(skip) or ())
+
+
+def _names(names: Names) -> Sequence[str] | None:
+    chosen = (names,) if isinstance(names, str) else None if names is None else tuple(names)
+    if chosen is not None and not all(isinstance(name, str) for name in chosen):
+        raise TypeError("rooms and clients are named by str")
+    return chosen
+
+
+def _encode(event: str, data: object, namespace: str, ack_id: int | None = None) -> Packet:
+    """The library's rule: a tuple is several arguments, None is none."""
+    arguments = data if isinstance(data, tuple) else () if data is None else (data,)
+    return encode_event(event, *arguments, namespace=namespace, ack_id=ack_id, binary=True)
+
+
+async def _finish(rest: Awaitable[object]) -> None:
+    try:
+        await rest
+    except Exception as error:  # noqa: BLE001 - the edge that logs
+        _callback_failed(error)
+
+
+def _callback_failed(error: Exception) -> None:
+    _log.error("callback_failed", trace_id=new_trace_id(), exc_info=error)
