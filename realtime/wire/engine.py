@@ -54,8 +54,8 @@ class Engine:
         self.tasks = TaskOwner("wire")
         self.too_slow: Callable[[Connection], None] = lambda connection: connection.end(_TOO_SLOW)
         """What becomes of a session whose durable packets wait for too long."""
-        self.keeps_requests = False
-        """Whether sessions remember the request that opened them, which costs some memory each."""
+        self.keeps_requests: Callable[[], bool] = lambda: False
+        """Whether new sessions remember the request that opened them, which costs some memory each."""
         self._listen = listen
         self._origins = Origins(options.allowed_origins)
         self._proxies = _TrustedHosts(options.trusted_proxies)
@@ -102,7 +102,7 @@ class Engine:
         connection = Connection(self, self._new_sid(), address)
         self.sessions[connection.sid] = connection
         self.doors.enter(address)
-        connection.request = request if self.keeps_requests else None
+        connection.request = request if self.keeps_requests() else None
         connection.listener = self._listen(connection)
         self._pings.start(connection)
         return connection

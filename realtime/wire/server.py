@@ -15,8 +15,10 @@ import engineio
 import socketio
 
 from realtime.wire import polling
+from realtime.wire.api import SocketioApi
 from realtime.wire.connection import Connection
 from realtime.wire.deadlines import Deadlines
+from realtime.wire.emitting import OtherNodes
 from realtime.wire.engine import Engine
 from realtime.wire.interface import Endpoint, Socket
 from realtime.wire.link import Link
@@ -47,11 +49,13 @@ class EngineFacade(engineio.AsyncServer):  # type: ignore[misc]  # the library i
         return None
 
 
-class Wire(socketio.AsyncServer):  # type: ignore[misc]  # the library is not typed
+class Wire(SocketioApi):
     """The Socket.IO server; `wire.app(other)` is the ASGI application."""
 
-    def __init__(self, options: WireOptions, endpoint: Endpoint | None = None) -> None:
-        """`endpoint` is that of namespace `/`."""
+    def __init__(
+        self, options: WireOptions, endpoint: Endpoint | None = None, *, nodes: OtherNodes | None = None, **api: Any
+    ) -> None:
+        """`endpoint` is that of namespace `/`; `nodes` and `api` are for `SocketioApi`."""
         self.options = options
         self._ack_id = 0
         self._peers: dict[Connection, Peer] = {}
@@ -60,13 +64,16 @@ class Wire(socketio.AsyncServer):  # type: ignore[misc]  # the library is not ty
         self.engine.too_slow = lambda connection: self._peers[connection].too_slow()
         self._connects = Deadlines[Peer](options.connect_within_seconds, lambda peer: peer.silent())
         super().__init__(
+            nodes,
             async_mode="asgi",
             monitor_clients=False,
             logger=logging.getLogger(__name__),
             engineio_logger=logging.getLogger(__name__),
             ping_interval=options.ping_interval_seconds,
             ping_timeout=options.ping_timeout_seconds,
+            **api,
         )
+        self.engine.keeps_requests = lambda: bool(self.handlers or self.namespace_handlers)
         self.eio.engine = self.engine
         if endpoint is not None:
             self.serve(endpoint)
@@ -114,7 +121,7 @@ class Wire(socketio.AsyncServer):  # type: ignore[misc]  # the library is not ty
 
     def endpoint_of(self, namespace: str) -> Endpoint | None:
         """Who has the clients of a namespace; None when it does not exist."""
-        return self._endpoints.get(namespace)
+        return self._endpoints.get(namespace) or self.handler_endpoint(namespace)
 
     def signed_in(self, peer: Peer, connection: Connection) -> None:
         """A connection has its first socket."""
