@@ -61,9 +61,9 @@ def bad_method() -> Refusal:
     return Refusal(400, 2, "Bad handshake method")
 
 
-def bad_request() -> Refusal:
+def bad_request(message: str = "Bad request", status: int = 400) -> Refusal:
     """Engine.IO's error 3."""
-    return Refusal(400, 3, "Bad request")
+    return Refusal(status, 3, message)
 
 
 def forbidden(message: str = "Forbidden", status: int = 403) -> Refusal:

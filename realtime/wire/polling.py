@@ -8,6 +8,7 @@ import asyncio
 import base64
 import binascii
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from typing import Any
 
 from realtime.wire.connection import CLOSE, NOOP, Connection, Violation
@@ -103,7 +104,11 @@ async def _watch(connection: Connection, receive: Receive) -> None:
 
 
 async def _post(engine: Engine, connection: Connection, receive: Receive) -> None:
-    body = await _read_body(receive, engine.options.frame_bytes)
+    most_bytes = engine.options.frame_bytes
+    body = await _read_body(receive, most_bytes)
+    if body is None:
+        connection.end("parse error")
+        raise bad_request(f"a body has at most {most_bytes} bytes", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
     try:
         packets = _packets(body)
     except Violation as fault:
@@ -130,9 +135,7 @@ async def _read_body(receive: Receive, most_bytes: int) -> bytes | None:
             return bytes(body)
 
 
-def _packets(body: bytes | None) -> list[str | bytes]:
-    if body is None:
-        raise Violation("too large")
+def _packets(body: bytes) -> list[str | bytes]:
     try:
         return [_packet(part) for part in body.decode().split(_SEPARATOR)]
     except UnicodeDecodeError as error:

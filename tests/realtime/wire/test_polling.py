@@ -97,7 +97,7 @@ async def test_a_body_over_the_limit_ends_the_session(chunked: bool) -> None:
     endpoint = Recorder()
     async with serving(endpoint, WireOptions(frame_bytes=10_000)) as up, polling(up) as client:
         answer = await client.http.post(client.url, content=chunks() if chunked else b"4" * 20_000)
-        assert answer.status_code == 400
+        assert answer.status_code == 413
         await eventually(lambda: endpoint.ends)
 
 
