@@ -50,9 +50,6 @@ class HandlerEndpoint:
         self._rooms = server.emitter.rooms(namespace)
         self._clients: dict[str, Client] = {}
 
-    def __len__(self) -> int:
-        return len(self._clients)
-
     def client(self, sid: str) -> Client:
         """A client from its CONNECT to the end of its disconnect handler. Raises KeyError."""
         return self._clients[sid]

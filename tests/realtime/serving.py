@@ -13,6 +13,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from domain.kit.errors import Problem
+from realtime.wire.emitting import OtherNodes
 from realtime.wire.interface import Endpoint, Socket
 from realtime.wire.options import WireOptions
 from realtime.wire.packets import Arguments
@@ -90,10 +91,12 @@ class Serving:
 
 
 @asynccontextmanager
-async def serving(endpoint: Endpoint, options: WireOptions | None = None, **config: Any) -> AsyncIterator[Serving]:
+async def serving(
+    endpoint: Endpoint | None, options: WireOptions | None = None, nodes: OtherNodes | None = None, **config: Any
+) -> AsyncIterator[Serving]:
     """Serve `endpoint` until the block ends; nothing of it is left then."""
     chosen = options or WireOptions()
-    wire = Wire(chosen, endpoint)
+    wire = Wire(chosen, endpoint, nodes=nodes)
     settings = {"port": 0, "lifespan": "off", "log_config": None, "access_log": False, "timeout_graceful_shutdown": 5}
     loaded = uvicorn.Config(wire.app(), **{**settings, **uvicorn_options(wire.engine), **config})
     loaded.load()
@@ -105,6 +108,7 @@ async def serving(endpoint: Endpoint, options: WireOptions | None = None, **conf
         yield up
     finally:
         await up.end()
+        await wire.shutdown()
 
 
 class RawClient:
