@@ -152,6 +152,10 @@ class Settings(BaseSettings):
     frame_bytes: Positive = Field(1 << 20, description="Largest frame; larger ones close the socket.")
     authenticate_within_seconds: Seconds = Field(10, description="A socket without CONNECT is closed after this.")
     socket_queue_bytes: Positive = Field(1 << 20, description="Unsent bytes after which a socket is closed.")
+    socket_queue_seconds: Seconds = Field(
+        30, description="How long something durable may wait for a slow socket before it is closed."
+    )
+    websocket_compression: bool = Field(False, description="Whether clients may compress what they send.")
 
     tick_milliseconds: Positive = Field(200, description="Length of a tick: frames, bus batches, group commits.")
     position_life_seconds: Seconds = Field(300, description="A dot without news leaves the map after this.")

@@ -315,6 +315,8 @@ def _wire_options(settings: Settings) -> WireOptions:
         event_bytes=settings.event_bytes,
         frame_bytes=settings.frame_bytes,
         queue_bytes=settings.socket_queue_bytes,
+        queue_seconds=settings.socket_queue_seconds,
+        compression=settings.websocket_compression,
         sockets=settings.sockets_per_node,
         sockets_per_address=settings.sockets_per_address,
         allowed_origins=settings.allowed_origins,

@@ -135,7 +135,7 @@ class Connection:
     def _keep(self, packet: Packet) -> None:
         if self._outbox is None:
             self._outbox = Outbox()
-        self._outbox.push(packet, len(packet.frames(self.format)), self._engine.now())
+        self._outbox.push(packet, packet.size(self.format), self._engine.now())
         if packet.lane is Lane.DURABLE:
             self._engine.kept(self)
         self.wake()

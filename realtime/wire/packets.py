@@ -75,15 +75,6 @@ _BEGINNINGS = tuple(f"4{kind.value}" for kind in Kind)
 """The Engine.IO type of messages and the packet's."""
 
 
-class _Size(int):
-    """Bytes on the wire: a number, as `outbox` reads it, and a method of the format."""
-
-    packet: "Packet"
-
-    def __call__(self, form: Format) -> int:
-        return len(self.packet.frames(form))
-
-
 class Packet:
     """One packet, as the WebSocket frames in which it is written; immutable."""
 
@@ -121,17 +112,9 @@ class Packet:
             return _SEPARATOR.join((self.text, *map(_as_text, self._attachments)))
         return _as_text(_unframed(self.frames(form)))
 
-    @property
-    def size(self) -> _Size:
-        """Bytes on the wire, of a format."""
-        size = _Size(len(self._json))
-        size.packet = self
-        return size
-
-    @property
-    def frame(self) -> bytes:
-        """Its frames as JSON."""
-        return self._json
+    def size(self, form: Format) -> int:
+        """Bytes on the wire."""
+        return len(self.frames(form))
 
     @property
     def text(self) -> str:

@@ -95,7 +95,7 @@ class Overviews:
         """Send everybody what is shown now, where it has changed."""
         for view in list(self._views.values()):
             packet = self._encode(view, shown)
-            changed = packet.frame != view.packet.frame
+            changed = packet.text != view.packet.text
             if changed:
                 view.packet = packet
             await self._hand(view, list(view.viewers if changed else view.lagging), slices)
