@@ -61,6 +61,7 @@ async def running(node: ServerNode, health: Health) -> AsyncIterator[None]:
     stores = node.stores
     parts: dict[str, Coroutine[Any, Any, None]] = {
         "bus": stores.bus.run(),
+        "rooms": stores.rooms.run(),
         "control": stores.control.run(),
         "register": stores.register.run(),
         "hub": node.hub.run(),
@@ -88,6 +89,7 @@ async def running(node: ServerNode, health: Health) -> AsyncIterator[None]:
             yield
         finally:
             node.wire.stop()
+            await node.wire.shutdown()
     for store in (stores.takeover, stores.track_log, stores.policy_cache, stores.counts):
         await store.aclose()
     await stores.redis.aclose()

@@ -39,6 +39,7 @@ from realtime.bus.metrics import BusMetrics
 from realtime.bus.nodes import Node, NodeRegister
 from realtime.bus.policy_cache import RedisPolicyCache
 from realtime.bus.redis_bus import RedisBus
+from realtime.bus.rooms import RedisRooms
 from realtime.bus.takeover import Takeover
 from realtime.bus.track_log import RedisTrackLog
 from realtime.gateway.contracts import Limit
@@ -78,6 +79,7 @@ class Stores:
     redis: Redis
     """For looks at Redis itself."""
     bus: RedisBus
+    rooms: RedisRooms
     control: ControlLog
     takeover: Takeover
     track_log: RedisTrackLog
@@ -207,7 +209,7 @@ def build(settings: Settings, clock: Clock, registry: CollectorRegistry, address
         registry=registry,
         tasks=tasks,
         stores=stores,
-        wire=Wire(wire_options, gateway),
+        wire=Wire(wire_options, gateway, nodes=stores.rooms),
         wire_options=wire_options,
         gateway=gateway,
         hub=hub,
@@ -250,6 +252,7 @@ def _stores(settings: Settings, clock: Clock, registry: CollectorRegistry, addre
         keep_seconds=round(settings.position_life_seconds),
     )
     node_id = f"{socket.gethostname()}-{secrets.token_hex(4)}"
+    metrics = BusMetrics(registry)
     return Stores(
         engine=create_engine(
             settings.database_url.get_secret_value(),
@@ -259,7 +262,8 @@ def _stores(settings: Settings, clock: Clock, registry: CollectorRegistry, addre
             statement_timeout_seconds=settings.database_statement_timeout_seconds,
         ),
         redis=create_client(options, name="looks"),
-        bus=RedisBus(node_id, clock, options, BusMetrics(registry)),
+        bus=RedisBus(node_id, clock, options, metrics),
+        rooms=RedisRooms(settings.node_name, clock, options, metrics),
         control=ControlLog(clock, options, remember_seconds=_revocation_memory_seconds(settings)),
         takeover=Takeover(options, node_id),
         track_log=RedisTrackLog(options, stream_limit_bytes=settings.stream_limit_bytes),

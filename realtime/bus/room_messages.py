@@ -17,6 +17,7 @@ class Emitted(msgspec.Struct, frozen=True, array_like=True, tag="emitted", gc=Fa
     """Send this packet to your sockets of that audience; `within_ms` when their answers are wanted."""
 
     sender: str
+    """Who is told the answers: a name that no other process has, or has had."""
     number: int
     """Counts what the sender says: on several channels it is said several times."""
     namespace: str
@@ -63,8 +64,13 @@ decode = msgspec.msgpack.Decoder(Message).decode
 decode_values = msgspec.msgpack.Decoder(list[object]).decode
 
 
+def sender_channel(sender: str) -> str:
+    """What is for one process: the answers to its questions, and what it says to itself."""
+    return f"rooms:to:{sender}"
+
+
 def node_channel(node: str) -> str:
-    """What is for one node, or for single sockets on it."""
+    """What is for single sockets of a node."""
     return f"rooms:node:{node}"
 
 
@@ -73,17 +79,17 @@ def room_channel(namespace: str, room: str | None) -> str:
     return f"rooms:all:{namespace}" if room is EVERYBODY else f"rooms:in:{namespace},{room}"
 
 
-def channels(audience: Audience, sender: str) -> Sequence[str]:
+def channels(audience: Audience, own_node: str) -> Sequence[str]:
     """Where something for this audience is said, each once."""
     if audience.to is EVERYBODY:
         return (room_channel(audience.namespace, EVERYBODY),)
-    return tuple(dict.fromkeys(_channels(audience.namespace, audience.to, sender)))
+    return tuple(dict.fromkeys(_channels(audience.namespace, audience.to, own_node)))
 
 
-def _channels(namespace: str, names: Sequence[str], sender: str) -> Iterator[str]:
+def _channels(namespace: str, names: Sequence[str], own_node: str) -> Iterator[str]:
     for name in names:
         node = node_of(name)
         if node is None:
             yield room_channel(namespace, name)
-        elif node != sender:
+        elif node != own_node:
             yield node_channel(node)

@@ -8,7 +8,7 @@ import asyncio
 import msgspec
 
 from domain.kit.errors import Unavailable
-from realtime.bus.room_messages import Answered, Emitted, Message, PassedOn, encode
+from realtime.bus.room_messages import Answered, Emitted, Message, PassedOn, encode, sender_channel
 from realtime.bus.room_speech import Speech
 from realtime.wire.questions import Question
 
@@ -19,14 +19,14 @@ _REPORT_SECONDS = 0.01
 class Report:
     """A question of another node that this one passes on, and what it is told of the answers."""
 
-    def __init__(self, speech: Speech, channel: str, emitted: Emitted, reports: "set[Report]") -> None:
+    def __init__(self, speech: Speech, emitted: Emitted, reports: "set[Report]") -> None:
         self._ack_id = emitted.packet.ack_id or 0
         self.question = Question(
             self._ack_id, (emitted.within_ms or 0) / 1000, on_answer=self._answered, on_left=self._gone
         )
         self.question.hold()
         self._speech = speech
-        self._channel = channel
+        self._channel = sender_channel(emitted.sender)
         self._reports = reports
         self._given: dict[str, msgspec.Raw] = {}
         self._left: list[str] = []

@@ -32,6 +32,7 @@ from realtime.bus.room_messages import (
     encode,
     node_channel,
     room_channel,
+    sender_channel,
 )
 from realtime.bus.room_reports import Report
 from realtime.bus.room_speech import AckIds, Speech
@@ -47,17 +48,21 @@ _log = structlog.get_logger(__name__)
 
 
 class RedisRooms:
-    """This node's way to the rooms of others. `node` is the name that the ids of its sockets begin with."""
+    """This node's way to the rooms of others.
+
+    `node` is the name that the ids of its sockets begin with; without one, no other node can reach a single socket.
+    """
 
     def __init__(self, node: str, clock: Clock, options: BusOptions, metrics: BusMetrics) -> None:
         self._node = node
+        self._sender = f"{node}#{secrets.token_hex(8)}"
         self._clock = clock
         self._options = options
         self._metrics = metrics
         self._here: ThisNode | None = None
         self._speech = Speech(options, metrics)
         self._ids = AckIds(options)
-        self._numbers = itertools.count(secrets.randbits(48))  # not those of an earlier process of this name
+        self._numbers = itertools.count()
         self._seen = _Recent(_REMEMBERED)
         self._questions: dict[int, Question] = {}
         self._reports: set[Report] = set()
@@ -65,7 +70,10 @@ class RedisRooms:
         self._ear = Subscriber(
             clock, options, on_message=self._message, on_restored=lambda: None, name=f"rooms-ear:{node}"
         )
-        self._ear.wish(node_channel(node))
+        self._ear.wish(sender_channel(self._sender))
+        if node:
+            self._ear.wish(node_channel(node))
+        self._own = len(self._ear)
 
     @property
     def connected(self) -> bool:
@@ -75,7 +83,7 @@ class RedisRooms:
     @property
     def subscriptions(self) -> int:
         """Channels that this node wishes to hear, its own not counted."""
-        return len(self._ear) - 1
+        return len(self._ear) - self._own
 
     @property
     def losses(self) -> int:
@@ -140,7 +148,7 @@ class RedisRooms:
         self, audience: Audience, packet: Packet, volatile: bool, within_seconds: float | None = None
     ) -> Emitted:
         return Emitted(
-            self._node,
+            self._sender,
             next(self._numbers),
             audience.namespace,
             None if audience.to is None else tuple(audience.to),
@@ -179,7 +187,7 @@ class RedisRooms:
 
     def _heard(self, emitted: Emitted) -> None:
         """A node that asks counts how many heard it, copies and itself included: each is answered for."""
-        ours = emitted.sender == self._node
+        ours = emitted.sender == self._sender
         again = not ours and self._seen.has(emitted.sender, emitted.number)
         if ours and emitted.within_ms is not None:
             question = self._questions.get(emitted.packet.ack_id or 0)
@@ -191,7 +199,7 @@ class RedisRooms:
             self._here.send_here(emitted.audience, emitted.rebuilt(), volatile=emitted.volatile)
 
     def _pass_on(self, emitted: Emitted, *, again: bool) -> None:
-        report = Report(self._speech, node_channel(emitted.sender), emitted, self._reports)
+        report = Report(self._speech, emitted, self._reports)
         if not again and self._here is not None:
             try:
                 self._here.ask_here(emitted.audience, emitted.rebuilt(), report.question)
@@ -204,7 +212,7 @@ class RedisRooms:
 
     async def _beat(self) -> None:
         """Speak to ourselves, and give up a connection on which we do not hear it."""
-        own, beat = node_channel(self._node), encode(Beat())
+        own, beat = sender_channel(self._sender), encode(Beat())
         while True:
             try:
                 await self._speech.say((own,), beat)
