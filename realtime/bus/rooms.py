@@ -70,10 +70,7 @@ class RedisRooms:
         self._ear = Subscriber(
             clock, options, on_message=self._message, on_restored=lambda: None, name=f"rooms-ear:{node}"
         )
-        self._ear.wish(sender_channel(self._sender))
-        if node:
-            self._ear.wish(node_channel(node))
-        self._own = len(self._ear)
+        self._own = (sender_channel(self._sender), *([node_channel(node)] if node else []))
 
     @property
     def connected(self) -> bool:
@@ -83,7 +80,7 @@ class RedisRooms:
     @property
     def subscriptions(self) -> int:
         """Channels that this node wishes to hear, its own not counted."""
-        return len(self._ear) - self._own
+        return max(0, len(self._ear) - len(self._own))
 
     @property
     def losses(self) -> int:
@@ -97,6 +94,8 @@ class RedisRooms:
 
     async def run(self) -> None:
         """Hear, speak, prove it, and reconnect, until cancelled."""
+        for channel in self._own:
+            self._ear.wish(channel)
         try:
             async with TaskOwner("rooms") as owner:
                 works = {"hear": self._ear.run(), "speak": self._speech.run(), "beat": self._beat()}

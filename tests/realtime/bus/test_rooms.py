@@ -253,3 +253,8 @@ async def test_what_is_no_message_is_counted_and_passed_over(own_redis: RedisSer
         await redis.spublish(room_channel("/chat", "x"), b"\xc1nonsense")
         await two.emitter.emit(X, HELLO)
         await eventually(lambda: a.texts == [TEXT])
+
+
+def test_it_is_made_before_there_is_a_loop() -> None:
+    rooms = RedisRooms("one", SystemClock(), options_of("redis://127.0.0.1:1"), BusMetrics(CollectorRegistry()))
+    assert (rooms.connected, rooms.subscriptions) == (False, 0)
