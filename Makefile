@@ -39,9 +39,9 @@ verify-tracks: ## ride every track of TRACKS=directory through two nodes, with a
 	@scripts/setup
 	@.venv/bin/python -m loadtests.verify --tracks "$(TRACKS)" $(ARGS)
 
-bench: ## the worker against the bare COPY, side by side
+bench: ## the worker against the bare COPY; ARGS=wire: the server against Node, python-socketio and a C floor
 	@scripts/setup
-	@.venv/bin/python -m loadtests.bench tracks $(ARGS)
+	@.venv/bin/python -m loadtests.bench $(if $(filter tracks wire,$(firstword $(ARGS))),,tracks) $(ARGS)
 
 load: ## a small Locust load on a system of its own, headless, and its table
 	@scripts/load $(ARGS)

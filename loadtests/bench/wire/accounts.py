@@ -50,7 +50,8 @@ async def _make(database_url: str, count: int) -> list[Rider]:
     sessions = {uuid4(): uuid4() for _ in range(count)}
     connection = await asyncpg.connect(database_url)
     try:
-        now = datetime.now(UTC)
+        # Long ago: nodes look every second at what has changed lately, which thousands of riders at once never do.
+        now = datetime.now(UTC) - timedelta(days=1)
         await _copy(connection, "users", _users(sessions, now))
         await _copy(connection, "sessions", _sessions(sessions, now))
         await _copy(connection, "sharing", _sharing(sessions, now))
@@ -79,7 +80,7 @@ def _sessions(sessions: dict[UUID, UUID], now: datetime) -> Iterator[dict[str, o
     for user_id, session_id in sessions.items():
         yield {
             "id": session_id, "user_id": user_id, "device_id": DEVICE, "created_at": now, "last_used_at": now,
-            "expires_at": now + timedelta(days=1),
+            "expires_at": now + timedelta(days=7),
         }  # fmt: skip
 
 

@@ -4,6 +4,7 @@ import argparse
 import json
 import signal
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from types import FrameType
 from typing import NoReturn
@@ -53,8 +54,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def say(line: str) -> None:
-    """Progress: standard output belongs to the figures."""
-    print(line, file=sys.stderr, flush=True)
+    """Progress, with the time of day: standard output belongs to the figures."""
+    print(f"{time.strftime('%H:%M:%S')} {line}", file=sys.stderr, flush=True)
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -5,8 +5,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from loadtests.bench.wire import workspace
+from loadtests.bench.wire import nodejs
 from loadtests.bench.wire.measuring import Cores
+from loadtests.bench.wire.workspace import compiler_version
 from server.version import VERSION
 
 _PACKAGES = ("python-socketio", "python-engineio", "uvicorn", "uvloop", "websockets", "msgspec")
@@ -26,9 +27,8 @@ def describe(cores: Cores) -> dict[str, Any]:
             "throttlecove": VERSION,
             "python": platform.python_version(),
             **{name: version(name) for name in _PACKAGES},
-            "node": workspace.node_version(),
-            **workspace.node_packages(),
-            "gcc": workspace.compiler_version(),
+            **nodejs.versions(),
+            "gcc": compiler_version(),
         },
     }
 

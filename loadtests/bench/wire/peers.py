@@ -3,8 +3,8 @@
 import sys
 
 from loadtests.bench.wire.bench import EVENT_JSON, Bench, Recipe
+from loadtests.bench.wire.nodejs import node_command
 from loadtests.bench.wire.results import FLOOR, NODE, OURS, PLAIN
-from loadtests.bench.wire.workspace import node_command
 
 NODE_SETTINGS = {
     # Everybody comes from one address.

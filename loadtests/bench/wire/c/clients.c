@@ -51,6 +51,14 @@ uint64_t percentile_us(const Histogram *histogram, double share) {
     return 0;
 }
 
+/* Once: what refuses one client mostly refuses thousands. */
+static void complain(const char *what, const uint8_t *text, size_t length) {
+    static bool complained;
+    if (!complained)
+        fprintf(stderr, "generator: %s %.*s\n", what, (int)(length < 200 ? length : 200), (const char *)text);
+    complained = true;
+}
+
 static void watch(Client *client, int operation, uint32_t events) {
     struct epoll_event event = {.events = events, .data.ptr = client};
     epoll_ctl(loop_fd, operation, client->fd, &event);
@@ -227,7 +235,7 @@ static void on_text(Client *client, const uint8_t *text, size_t length) {
         else if (text[1] == '0' && !client->group->greeted)
             become_ready(client);
         else if (text[1] == '1' || text[1] == '4') {
-            fprintf(stderr, "generator: the server said %.*s\n", (int)(length < 200 ? length : 200), (const char *)text);
+            complain("the server said", text, length);
             close_client(client);
         }
     }
@@ -275,7 +283,7 @@ static size_t read_upgrade(Client *client, const uint8_t *bytes, size_t length) 
     if (end == NULL)
         return 0;
     if (length < 12 || memcmp(bytes, "HTTP/1.1 101", 12) != 0) {
-        fprintf(stderr, "generator: refused: %.*s\n", (int)(length < 60 ? length : 60), (const char *)bytes);
+        complain("the server answered", bytes, length);
         close_client(client);
         return length;
     }
