@@ -121,7 +121,8 @@ class Wire(SocketioApi):
 
     def endpoint_of(self, namespace: str) -> Endpoint | None:
         """Who has the clients of a namespace; None when it does not exist."""
-        return self._endpoints.get(namespace) or self.handler_endpoint(namespace)
+        endpoint = self._endpoints.get(namespace)
+        return endpoint if endpoint is not None else self.handler_endpoint(namespace)  # one may count nobody yet
 
     def signed_in(self, peer: Peer, connection: Connection) -> None:
         """A connection has its first socket."""
