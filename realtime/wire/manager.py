@@ -6,7 +6,7 @@ pending connects, callbacks by number) does not exist here and says so.
 
 import inspect
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from typing import NoReturn
+from typing import NoReturn, cast
 
 import socketio
 import structlog
@@ -19,6 +19,8 @@ from realtime.wire.questions import Answers
 
 CALLBACK_SECONDS = 60.0
 """A callback is forgotten when its client has not answered for so long."""
+
+_PLAIN = frozenset((str, int, float, bool, type(None)))
 
 Callback = Callable[..., object]
 Names = str | Sequence[str] | None
@@ -78,7 +80,7 @@ class RoomManager(socketio.AsyncManager):  # type: ignore[misc]  # the library i
     @staticmethod
     def encode_answer(ack_id: int, answers: Sequence[object], namespace: str) -> Packet:
         """The ACK with what a handler returned."""
-        return encode_ack(ack_id, *answers, namespace=namespace, binary=True)
+        return encode_ack(ack_id, *answers, namespace=namespace, binary=_may_hold_binary(answers))
 
     def _call_back(self, callback: Callback, values: list[object]) -> None:
         try:
@@ -163,7 +165,19 @@ def _names(names: Names) -> Sequence[str] | None:
 def _encode(event: str, data: object, namespace: str, ack_id: int | None = None) -> Packet:
     """The library's rule: a tuple is several arguments, None is none."""
     arguments = data if isinstance(data, tuple) else () if data is None else (data,)
-    return encode_event(event, *arguments, namespace=namespace, ack_id=ack_id, binary=True)
+    return encode_event(event, *arguments, namespace=namespace, ack_id=ack_id, binary=_may_hold_binary(arguments))
+
+
+def _may_hold_binary(value: object) -> bool:
+    """Whether the encoder has to look for binary values, which costs it much; of what is not known here, yes."""
+    kind = type(value)
+    if kind in _PLAIN:
+        return False
+    if kind is dict:
+        return any(map(_may_hold_binary, cast("dict[object, object]", value).values()))
+    if kind is list or kind is tuple:
+        return any(map(_may_hold_binary, cast("Sequence[object]", value)))
+    return True
 
 
 async def _finish(rest: Awaitable[object]) -> None:
