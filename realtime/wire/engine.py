@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 from uvicorn.middleware.proxy_headers import _TrustedHosts
-from websockets.exceptions import NegotiationError
+from websockets.exceptions import InvalidHeader, NegotiationError
 from websockets.extensions import Extension
 from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 from websockets.headers import build_extension, parse_extension
@@ -152,7 +152,11 @@ class Engine:
         offered = request.headers.get("sec-websocket-extensions")
         if not offered or not self.options.compression:
             return (), None
-        for name, parameters in parse_extension(offered):
+        try:
+            offers = parse_extension(offered)
+        except InvalidHeader as fault:
+            raise bad_request() from fault
+        for name, parameters in offers:
             if name == _DEFLATE.name:
                 try:
                     accepted, extension = _DEFLATE.process_request_params(parameters, [])

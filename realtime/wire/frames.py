@@ -5,6 +5,7 @@ anything else, the connection's bytes go to the `websockets` library from then o
 reserved bits and whatever else. Both ways give the same messages and the same faults.
 """
 
+from collections import deque
 from collections.abc import Sequence
 from typing import Final, TypeAlias
 
@@ -14,6 +15,8 @@ from websockets.frames import Close, Frame, Opcode
 from websockets.protocol import Protocol, Side, State
 from websockets.speedups import apply_mask
 
+MORE: Final = 0x0
+"""In place of an opcode: no message yet, and not all that came was looked at. Others get their turn first."""
 TEXT: Final = 0x1
 BINARY: Final = 0x2
 CLOSE: Final = 0x8
@@ -32,6 +35,8 @@ _PROTOCOL_ERROR = 1002
 _NOT_UTF8 = 1007
 _TOO_BIG = 1009
 _NO_STATUS = 1005
+_PIECE = 4096
+"""Bytes that the library reads at once: it reads whole frames ahead, and compressed ones grow a thousandfold."""
 _QUICK = frozenset((_FINAL | TEXT, _FINAL | BINARY, _FINAL | CLOSE, _FINAL | PING, _FINAL | PONG))
 
 
@@ -67,12 +72,14 @@ class FrameReader:
             self._data += data
 
     def next(self) -> Message | None:
-        """The next whole message or control frame, None when more has to come. Raises FrameFault."""
+        """The next whole message or control frame, or MORE; None when more has to come. Raises FrameFault."""
         if self._library is not None:
             return self._library.next()
         data, at = self._data, self._at
         left = len(data) - at
         if left < 2:
+            if not left:
+                self._data, self._at = b"", 0  # a connection that is silent holds nothing of what it said last
             return None
         first, length = data[at], data[at + 1]
         if first not in _QUICK:
@@ -83,13 +90,13 @@ class FrameReader:
         at += 2
         if length >= _LONG:
             if first & 0x8:
-                raise FrameFault(_PROTOCOL_ERROR)
+                return self._go_slow()
             width = 2 if length == _LONG else 8
             if left < 2 + width:
                 return None
             length = int.from_bytes(data[at : at + width], "big")
             at += width
-        if length > self._most_bytes and not first & 0x8:
+        if length > self._most_bytes:
             raise FrameFault(_TOO_BIG)
         begin = at + _MASK_BYTES
         end = begin + length
@@ -100,8 +107,8 @@ class FrameReader:
 
     @property
     def held(self) -> int:
-        """Bytes kept until the rest of their frame comes."""
-        return len(self._data) - self._at
+        """Bytes kept until the rest of their message comes."""
+        return self._library.held if self._library is not None else len(self._data) - self._at
 
     def _keep_rest(self) -> None:
         if not isinstance(self._data, bytearray):
@@ -123,32 +130,51 @@ class _Library:
     def __init__(self, most_bytes: int, extensions: Sequence[Extension]) -> None:
         self._protocol = Protocol(Side.SERVER, state=State.OPEN, max_size=most_bytes)
         self._protocol.extensions = list(extensions)
-        self._events: list[Frame] = []
+        self._data = bytearray()
+        """What the library has not been given yet."""
+        self._frames: deque[Frame] = deque()
         self._opcode = TEXT
-        self._parts: list[bytes] = []
+        self._message = bytearray()
+        """The fragments so far, in one: a message may come in as many as it has bytes, or more."""
+
+    @property
+    def held(self) -> int:
+        frames = sum(len(frame.data) for frame in self._frames)
+        return len(self._data) + len(self._protocol.reader.buffer) + len(self._message) + frames
 
     def feed(self, data: bytes) -> None:
-        self._protocol.receive_data(data)
-        self._protocol.data_to_send()  # its own answers: ours are given by whoever reads these messages
-        self._events += (event for event in self._protocol.events_received() if isinstance(event, Frame))
+        self._data += data
 
     def next(self) -> Message | None:
-        while self._events:
-            frame = self._events.pop(0)
-            data = bytes(frame.data)
-            if frame.opcode not in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
-                return int(frame.opcode), data
-            if frame.opcode is not Opcode.CONT:
-                self._opcode = int(frame.opcode)
-            self._parts.append(data)
-            if frame.fin:
-                whole, self._parts = b"".join(self._parts), []
-                return self._opcode, whole
-        fault = self._protocol.parser_exc
-        if fault is not None:
+        if not self._frames and self._protocol.parser_exc is None:
+            if not self._data:
+                return None
+            self._read_piece()
+        while self._frames:
+            if (message := self._take(self._frames.popleft())) is not None:
+                return message
+        if self._protocol.parser_exc is not None:
             sent = self._protocol.close_sent
             raise FrameFault(sent.code if sent is not None else _PROTOCOL_ERROR)
-        return None
+        return (MORE, b"") if self._data else None
+
+    def _read_piece(self) -> None:
+        self._protocol.receive_data(self._data[:_PIECE])
+        del self._data[:_PIECE]
+        self._protocol.data_to_send()  # its own answers: ours are given by whoever reads these messages
+        self._frames += (event for event in self._protocol.events_received() if isinstance(event, Frame))
+
+    def _take(self, frame: Frame) -> Message | None:
+        """One frame: a control frame, or the end of a message."""
+        if frame.opcode not in (Opcode.TEXT, Opcode.BINARY, Opcode.CONT):
+            return int(frame.opcode), bytes(frame.data)
+        if frame.opcode is not Opcode.CONT:
+            self._opcode = int(frame.opcode)
+        self._message += frame.data
+        if not frame.fin:
+            return None
+        whole, self._message = bytes(self._message), bytearray()
+        return self._opcode, whole
 
 
 def close_status(payload: bytes) -> int:

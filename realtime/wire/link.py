@@ -19,6 +19,7 @@ from uvicorn.server import ServerState
 from realtime.wire.frames import (
     BINARY,
     CLOSE,
+    MORE,
     PING,
     PONG,
     TEXT,
@@ -274,6 +275,8 @@ class Link(asyncio.Protocol):
                 self.transport.write(frame(PONG, data))
             elif opcode == CLOSE:
                 self._closed_by_peer(data)
+            elif opcode == MORE:
+                break
         self._hold()
         asyncio.get_running_loop().call_soon(self.go_on)
 
