@@ -30,13 +30,13 @@ class RedisClock:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._samples: deque[_Sample] = deque(maxlen=_SAMPLES)
+        self._best: _Sample | None = None
 
     def now_ms(self) -> int:
         """Milliseconds since 1970 by Redis' clock; by this machine's as long as Redis has never answered."""
-        if not self._samples:
+        if self._best is None:
             return self._clock.epoch_ms()
-        best = min(self._samples, key=lambda sample: sample.error_ms)
-        return round(self._clock.monotonic() * 1000 + best.ahead_ms)
+        return round(self._clock.monotonic() * 1000 + self._best.ahead_ms)
 
     def learn(self, asked_at: float, seconds: int, microseconds: int) -> None:
         """Redis answered TIME just now; `asked_at` is when it was asked, by the monotonic clock."""
@@ -46,3 +46,4 @@ class RedisClock:
         if self._samples and not sample.agrees(self._samples[-1]):
             self._samples.clear()  # another Redis answers now, or its clock was set
         self._samples.append(sample)
+        self._best = min(self._samples, key=lambda sample: sample.error_ms)

@@ -7,9 +7,10 @@ the end of a client. Who hears what is the hub's business.
 import sys
 from collections.abc import Awaitable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, cast
 from uuid import UUID
 
+import msgspec
 import structlog
 
 from domain.kit.clock import Clock
@@ -96,7 +97,8 @@ class Gateway:
         self._ends = TokenEnds(clock, options.warn_seconds)
         self.registry = Registry([SessionHandlers(self._doorkeeper, self._ends), *handlers], options.limits)
         self._dispatcher = Dispatcher(self.registry, clock, owner, metrics, options.dispatch)
-        self._limits = _limits(options, self.registry)
+        self._limits = cast(Limits, msgspec.Raw(msgspec.json.encode(_limits(options, self.registry))))
+        """Written once for all greetings: it is the largest part of them, and always the same."""
         self._inboxes: dict[str, Inbox] = {}
         self._users = _Index()
         self._sessions = _Index()

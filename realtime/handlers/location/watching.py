@@ -6,6 +6,7 @@ single riders in, anybody who is signed in sees counts.
 """
 
 from collections.abc import Collection
+from typing import Final
 from uuid import UUID
 
 from domain.kit.errors import Forbidden, Invalid
@@ -35,13 +36,26 @@ from realtime.handlers.location.density import Density
 from realtime.hub.hub import Hub
 from realtime.hub.topics import cell_topic
 
+_NOTHING: Final = frozenset[str]()
+
 
 class Watching:
     """The topics that one socket hears, by why it hears them."""
 
+    __slots__ = ("cells", "riders")
+
     def __init__(self) -> None:
-        self.cells: frozenset[str] = frozenset()
-        self.riders: frozenset[str] = frozenset()
+        self.cells = _NOTHING
+        self.riders = _NOTHING
+
+    @classmethod
+    def of(cls, client: Client) -> "Watching":
+        """Those of a client; most never watch anything."""
+        watching = client.get(cls)
+        if watching is None:
+            watching = cls()
+            client.attach(watching)
+        return watching
 
 
 class WatchHandlers:
@@ -55,7 +69,6 @@ class WatchHandlers:
 
     def on_connect(self, client: Client) -> None:
         """A socket that hears nothing yet."""
-        client.attach(Watching())
 
     def on_disconnect(self, client: Client) -> None:
         """The socket has gone."""
@@ -71,7 +84,7 @@ class WatchHandlers:
             return await self._watch_counts(client, overview(bounds, payload.zoom))
         self._density.drop(client)
         topics = frozenset(cell_topic(cell) for cell in covered.cells)
-        watching = client.require(Watching)
+        watching = Watching.of(client)
         await self._hub.listen(client, topics - watching.cells)
         if client.closed:
             self._hub.drop(client)
@@ -83,24 +96,24 @@ class WatchHandlers:
         await self._density.listen(client, chosen)
         if client.closed:
             self._density.drop(client)
-        watching = client.require(Watching)
+        watching = Watching.of(client)
         self._hub.unlisten(client, watching.cells)
-        watching.cells = frozenset()
+        watching.cells = _NOTHING
         return MapWatched(chosen.resolution, [], density=True)
 
     @handles(MAP_UNWATCH)
     def unwatch_map(self, client: Client, _payload: MapUnwatch) -> None:
         """See the map no more."""
         self._density.drop(client)
-        watching = client.require(Watching)
+        watching = Watching.of(client)
         self._hub.unlisten(client, watching.cells)
-        watching.cells = frozenset()
+        watching.cells = _NOTHING
 
     @handles(RIDERS_WATCH)
     async def watch_riders(self, client: Client, payload: RidersWatch) -> None:
         """Follow riders wherever they are."""
         topics = _topics_of(client, payload.user_ids)
-        watching = client.require(Watching)
+        watching = Watching.of(client)
         await self._hub.listen(client, topics - watching.riders)
         if client.closed:
             self._hub.drop(client)
@@ -110,7 +123,7 @@ class WatchHandlers:
     def unwatch_riders(self, client: Client, payload: RidersUnwatch) -> None:
         """Follow these riders no more."""
         topics = _topics_of(client, payload.user_ids)
-        watching = client.require(Watching)
+        watching = Watching.of(client)
         self._hub.unlisten(client, topics & watching.riders)
         watching.riders -= topics
 
