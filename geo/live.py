@@ -28,6 +28,10 @@ AGREEING_MS = 1_000
 """… when they also span this many milliseconds, so that a glitch of a 25 Hz receiver is not believed (proposed)."""
 
 
+_GOOD = Flag(0)
+"""No flag; made once, as making flags costs more than judging most fixes."""
+
+
 class LiveFilter:
     """Judges the fixes of one track in the order in which they arrive."""
 
@@ -54,19 +58,22 @@ class LiveFilter:
 
     def judge(self, fix: Fix, now_ms: int | None = None) -> Flag:
         """The provisional flags of a fix, and remember it. `now_ms` is the server's clock, for AHEAD."""
-        flags = Flag(0)
+        flags = self._judge(fix)
         if now_ms is not None and fix.timestamp > now_ms + AHEAD_TOLERANCE_MS:
-            flags |= Flag.AHEAD
+            return flags | Flag.AHEAD
+        return flags
+
+    def _judge(self, fix: Fix) -> Flag:
         if fix.accuracy is not None and fix.accuracy > self._accuracy_limit:
-            return flags | Flag.INACCURATE
+            return Flag.INACCURATE
         if self._newest is not None and self.is_late(fix):
-            return flags | self._judge_late(fix, self._newest)
+            return self._judge_late(fix, self._newest)
         self._behind.clear()
         contradiction = self._contradiction(self._newest, fix)
-        if contradiction:
-            return flags | self._judge_contradiction(fix, contradiction)
+        if contradiction is not _GOOD:
+            return self._judge_contradiction(fix, contradiction)
         self._candidate.clear()
-        return flags | self._believe(fix)
+        return self._believe(fix)
 
     def _judge_late(self, fix: Fix, newest: Fix) -> Flag:
         """A late fix changes nothing, unless the phone goes on numbering upwards: then its clock was set back."""
@@ -75,8 +82,8 @@ class LiveFilter:
             self._behind.add(fix, before is not None and fix.seq > before.seq and fix.timestamp > before.timestamp)
             if self._behind.outweighs(AGREEING_FIXES):
                 self._start_over(fix)
-                return Flag(0)
-        return Flag.REPEATED if fix.timestamp == newest.timestamp else Flag(0)
+                return _GOOD
+        return Flag.REPEATED if fix.timestamp == newest.timestamp else _GOOD
 
     def _judge_contradiction(self, fix: Fix, contradiction: Flag) -> Flag:
         """Not believed, unless it is one of several that agree; then the newest fix was wrong, or lies far back."""
@@ -87,7 +94,7 @@ class LiveFilter:
         if with_candidate:  # a smooth path that its own Doppler speeds deny throughout: the speeds are wrong
             self._doppler_trusted = False
         self._start_over(fix)
-        return Flag(0)
+        return _GOOD
 
     def _start_over(self, fix: Fix) -> None:
         self._newest = self._anchor = fix
@@ -101,23 +108,23 @@ class LiveFilter:
         speed = fix.speed if self._doppler_trusted else None
         if self._anchor is None or not _holds(self._anchor, fix, speed):
             self._anchor = fix
-            return Flag(0)
+            return _GOOD
         held_long_enough = fix.timestamp - self._anchor.timestamp >= STANDING_SECONDS * 1000
-        return Flag.STANDING if speed is not None or held_long_enough else Flag(0)
+        return Flag.STANDING if speed is not None or held_long_enough else _GOOD
 
     def _contradiction(self, before: Fix | None, fix: Fix) -> Flag:
         """SPIKE when no motorcycle covers the step, JUMP when the Doppler speeds at both ends deny it, else nothing."""
         if before is None:
-            return Flag(0)
+            return _GOOD
         metres = chord(before.latitude, before.longitude, fix.latitude, fix.longitude)
         seconds = (fix.timestamp - before.timestamp) / 1000
         if metres > max(SPEED_LIMIT * seconds, NOISE_METRES):
             return Flag.SPIKE
         if before.speed is None or fix.speed is None or not self._doppler_trusted:
-            return Flag(0)
+            return _GOOD
         judged = JUMP_SHORTEST_SECONDS <= seconds <= JUMP_LONGEST_SECONDS
         fastest = max(JUMP_SPEED, JUMP_DOPPLERS * max(before.speed, fix.speed))
-        return Flag.JUMP if judged and metres > seconds * fastest else Flag(0)
+        return Flag.JUMP if judged and metres > seconds * fastest else _GOOD
 
 
 class _Candidate:

@@ -6,7 +6,7 @@ Keeping the secret and storing the zone are left to `domain.zones`.
 
 import hashlib
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import msgspec
 import numpy as np
@@ -36,9 +36,9 @@ EVERYWHERE = Zone(0.0, 0.0, 2 * EQUATORIAL_RADIUS_METRES)
 """Holds every position: what hides a rider whose zones cannot be read."""
 
 
-def inside(zones: Iterable[Zone], latitude: float, longitude: float) -> bool:
+def inside(zones: Collection[Zone], latitude: float, longitude: float) -> bool:
     """Whether a position (degrees) is in one of the zones, or so close to it that its rounded coordinates may be."""
-    return any(
+    return bool(zones) and any(
         chord(zone.latitude, zone.longitude, latitude, longitude) <= zone.radius_metres + ROUNDING_MARGIN_METRES
         for zone in zones
     )

@@ -5,6 +5,7 @@ followers see. A fix inside one of the rider's privacy zones goes on none of the
 """
 
 from enum import StrEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 from domain.sharing.rules import Audience, SharingPolicy, effective
@@ -19,6 +20,10 @@ LONGEST_INTERVAL_MS = 10_000
 """A phone that rides is never asked to send more rarely than this."""
 
 
+_CACHED = 65_536
+"""Names of channels that are kept: each is asked for with every fix."""
+
+
 class Place(NamedTuple):
     """A position to be judged: degrees (WGS84) and its H3 cell at resolution 9."""
 
@@ -27,11 +32,13 @@ class Place(NamedTuple):
     cell: int
 
 
+@lru_cache(_CACHED)
 def region_channel(cell: int) -> str:
     """The channel of public positions around this cell (any resolution from 4 up)."""
     return f"region:{cells.name(cells.parent(cell, cells.REGION_RESOLUTION))}"
 
 
+@lru_cache(_CACHED)
 def rider_channel(rider: int) -> str:
     """The channel, and the topic, of one rider's positions for accepted followers."""
     return f"rider:{rider}"

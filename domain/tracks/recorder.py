@@ -37,6 +37,10 @@ class _Group:
         if record is not None and len(record.rows) + len(head.rows) <= ENTRY_FIXES:
             record.rows.extend(head.rows)
             return
+        if len(head.rows) <= ENTRY_FIXES:
+            self.records.append(head)
+            self._open[head.track_id] = head
+            return
         for begin in range(0, len(head.rows), ENTRY_FIXES):
             record = Fixes(
                 head.track_id, head.user_id, head.month, head.received_ms, head.rows[begin : begin + ENTRY_FIXES]
@@ -86,6 +90,7 @@ class _Group:
                 future.set_result(answer)
             else:
                 future.set_exception(problem)
+                future.exception()  # a phone may have gone before its answer: its failure is nobody's error
 
 
 class Recorder:
@@ -133,7 +138,6 @@ class Recorder:
 
     def _promise(self, answer: A) -> asyncio.Future[A]:
         promise: asyncio.Future[A] = asyncio.get_running_loop().create_future()
-        promise.add_done_callback(_retrieve)
         self._group.answers.append((promise, answer))
         self._wake.set()
         return promise
@@ -172,9 +176,3 @@ class Recorder:
             raise
         else:
             group.answer(None)
-
-
-def _retrieve(promise: asyncio.Future[Any]) -> None:
-    """A phone may have gone before its answer: its failure is nobody's error."""
-    if not promise.cancelled():
-        promise.exception()

@@ -44,6 +44,13 @@ class Channel:
         self.items[item.rider] = item
         if not self.topics:
             return
+        if isinstance(item, LiveRecord) and isinstance(before, LiveRecord) and item.cell == before.cell:
+            # On the same topics as before, if on any: most fixes.
+            if self.position(item) is not None:
+                for key in self._keys(item):
+                    if (topic := self.topics.get(key)) is not None:
+                        topic.show(item)
+            return
         shown_on = list(self.topics_of(item))
         for topic in self.topics_of(before):
             if topic not in shown_on:

@@ -9,6 +9,7 @@ nothing moves the dot there any more, or a phone begins to ride here.
 import asyncio
 import math
 from collections.abc import Iterator
+from typing import Final
 from uuid import UUID
 
 from domain.kit.clock import Clock
@@ -26,6 +27,9 @@ from realtime.hub.topics import is_region
 
 ASK_AGAIN_SECONDS = 1.0
 """How often a node asks, at most, whether a dot that another node took over is free again."""
+
+
+_NOWHERE: Final = frozenset[str]()
 
 
 class Dot:
@@ -168,18 +172,27 @@ class Dots:
             return
         now_ms = self._clock.epoch_ms()
         allowed = self._allowed(dot, now_ms)
+        if allowed == dot.channels and not dot.left:
+            self._put(dot, allowed)
+            return
         left = (dot.channels | dot.left) - allowed
         public = next(filter(is_region, allowed), None)
         moved = frozenset(filter(is_region, left)) if public else frozenset[str]()
         self._leave(dot, left - moved, now_ms)
-        if allowed and dot.fix is not None and dot.place is not None:
-            dot.version += 1
-            record = _record(dot, dot.fix, dot.place.cell)
-            for channel in allowed:
-                # From region to region in one step, for those who see both.
-                gone = moved if channel == public else ()
-                self._hub.put(channel, record, left=gone, policy=dot.heard_version)
-        dot.channels, dot.left = allowed, frozenset()
+        # From region to region in one step, for those who see both.
+        self._put(dot, allowed, public, moved)
+        dot.channels, dot.left = allowed, _NOWHERE
+
+    def _put(
+        self, dot: Dot, channels: frozenset[str], public: str | None = None, moved: frozenset[str] = _NOWHERE
+    ) -> None:
+        """Show the dot on these channels; on the public one instead of those from which it has moved."""
+        if not channels or dot.fix is None or dot.place is None:
+            return
+        dot.version += 1
+        record = _record(dot, dot.fix, dot.place.cell)
+        for channel in channels:
+            self._hub.put(channel, record, left=moved if channel == public else (), policy=dot.heard_version)
 
     async def end(self, dot: Dot) -> None:
         """Take the dot off the map: its track has ended. Another phone of the rider may move it from now on."""

@@ -14,6 +14,7 @@ from geo.filters import LiveFilter
 from geo.fix import IMPLAUSIBLE, Fix, Flag
 
 REMEMBERED_TRACKS = 20_000
+_GOOD = Flag(0)
 
 
 class Judged(NamedTuple):
@@ -38,10 +39,11 @@ class OpenTrack:
         """The provisional flags of a fix, and whether it is the newest and believable one."""
         before_the_stored = self._stored_ms is not None and fix.timestamp <= self._stored_ms
         if before_the_stored and self._filter.newest is None:
-            return Judged(Flag(0), moves_the_dot=False)
+            return Judged(_GOOD, moves_the_dot=False)
         late = self._filter.is_late(fix)
         flags = self._filter.judge(fix, now_ms)
-        return Judged(flags, moves_the_dot=not late and not flags & IMPLAUSIBLE and not self.stopped)
+        believed = flags is _GOOD or not flags & IMPLAUSIBLE
+        return Judged(flags, believed and not late and not self.stopped)
 
 
 class StoredTracks(Protocol):

@@ -48,6 +48,8 @@ TRACKS_AT_HAND = 20
 class Riding:
     """What one socket has open: its tracks, and the dot that they move."""
 
+    __slots__ = ("connected_ms", "dot", "shown", "tracks")
+
     def __init__(self, connected_ms: int) -> None:
         """`connected_ms`: since when, by `Dots.now_ms`."""
         self.connected_ms = connected_ms
@@ -63,9 +65,14 @@ class Riding:
         if len(self.tracks) > TRACKS_AT_HAND:
             del self.tracks[next(iter(self.tracks))]
 
+    def shows(self, track: OpenTrack) -> bool:
+        """Whether this is the track that this socket shows."""
+        # Mostly the very same object; UUIDs are compared in Python.
+        return self.shown is track.track_id or self.shown == track.track_id
+
     def drives(self, track: OpenTrack) -> bool:
         """Whether this track moves the dot: not when another phone of the rider on this node has taken the dot over."""
-        return self.dot is not None and self.dot.driver is self and self.shown == track.track_id
+        return self.dot is not None and self.dot.driver is self and self.shows(track)
 
 
 class TrackHandlers:
@@ -155,7 +162,9 @@ class TrackHandlers:
         """Whether there is more to do than to move the dot: it has to be taken, or asked for."""
         if self._is_undriven(riding):
             return not track.stopped
-        return riding.dot is not None and riding.shown == track.track_id and self._dots.may_ask(riding.dot)
+        return (
+            riding.dot is not None and riding.dot.superseded and riding.shows(track) and self._dots.may_ask(riding.dot)
+        )
 
     @staticmethod
     def _is_undriven(riding: Riding) -> bool:
