@@ -6,15 +6,16 @@ and are loaded when Redis does not know them.
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any, TypeAlias, TypeVar
 
 from redis.asyncio import Redis
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 from redis.maint_notifications import MaintNotificationsConfig
 
 from domain.kit.errors import Unavailable
@@ -135,10 +136,16 @@ class RedisLink:
         return answers
 
     async def _send(self, commands: Sequence[Command]) -> list[Any]:
-        pipeline = self._client.pipeline(transaction=False)
-        for command in commands:
-            pipeline.execute_command(*command)
-        return await pipeline.execute(raise_on_error=False)
+        """As redis-py's pipeline, in half its time: a node publishes for each of its riders."""
+        packed = _packed(commands)
+        pool = self._client.connection_pool
+        connection: AbstractConnection = await pool.get_connection()  # type: ignore[no-untyped-call]
+        try:
+            await connection.send_packed_command(packed, check_health=False)
+            # Whatever goes wrong here closes the connection, so that nobody reads answers that are not theirs.
+            return [await _answer(connection) for _ in commands]
+        finally:
+            await pool.release(connection)
 
     async def _load_scripts(self) -> None:
         for script in self._scripts.values():
@@ -147,6 +154,25 @@ class RedisLink:
     async def aclose(self) -> None:
         """Close the connections."""
         await self._client.aclose()
+
+
+async def _answer(connection: AbstractConnection) -> Any:
+    """The next answer, or the error that Redis gave as such."""
+    try:
+        return await connection.read_response()
+    except ResponseError as error:
+        return error
+
+
+def _packed(commands: Iterable[Command]) -> bytes:
+    """Commands as Redis reads them: arrays of strings (RESP)."""
+    parts: list[bytes] = []
+    for command in commands:
+        parts.append(b"*%d\r\n" % len(command))
+        for value in command:
+            data = value if isinstance(value, bytes) else str(value).encode()
+            parts.append(b"$%d\r\n%b\r\n" % (len(data), data))
+    return b"".join(parts)
 
 
 def unavailable(error: Exception) -> Unavailable:
