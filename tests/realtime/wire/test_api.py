@@ -142,6 +142,15 @@ async def test_calls_that_nobody_answers(up: Serving, monkeypatch: pytest.Monkey
         never.set()
 
 
+async def test_a_handler_may_call_its_own_client(up: Serving) -> None:
+    @up.wire.on("ask me", namespace="/chat")
+    async def ask_me(sid: str) -> object:
+        return await up.wire.call("q", to=sid, namespace="/chat", timeout=5)
+
+    async with phones(up, answers=["me"]) as (a,):
+        assert await a.client.call("ask me", namespace="/chat") == "me"
+
+
 async def test_sessions(up: Serving) -> None:
     wire = up.wire
     async with phones(up) as (a,):

@@ -346,3 +346,37 @@ class TestDisconnect:
                 pass
             await eventually(lambda: not wire.emitter.namespaces)
         assert len([log for log in logs if log["log_level"] == "error"]) == 1
+
+    async def test_a_client_that_leaves_while_it_is_let_in(self, up: Serving, wire: Wire) -> None:
+        log: list[str] = []
+        gate = asyncio.Event()
+
+        @wire.on("connect")
+        async def on_connect(sid: str, environ: object) -> None:
+            log.append("connect")
+            await gate.wait()
+            await wire.enter_room(sid, "x")
+
+        wire.on("disconnect", lambda sid: log.append("disconnect"))
+        async with up.raw() as client:
+            await client.send("40")
+            await eventually(lambda: log)
+            client.websocket.transport.abort()
+        gate.set()
+        await eventually(lambda: log == ["connect", "disconnect"])
+        await eventually(lambda: not wire.emitter.namespaces and not wire.connections)
+
+    async def test_handlers_get_their_time_when_the_server_stops(self, up: Serving, wire: Wire) -> None:
+        log: list[str] = []
+
+        @wire.event
+        async def disconnect(sid: str, reason: str) -> None:
+            for _ in range(5):
+                await asyncio.sleep(0)
+            log.append(reason)
+
+        async with up.signed_in() as client:
+            wire.stop()
+            await client.closed()
+            await wire.shutdown()
+            assert len(log) == 1 and not wire.emitter.namespaces
