@@ -92,3 +92,18 @@ async def test_a_cancellation_of_its_own_ends_one_handler_only() -> None:
         turns.take(lambda: log.append("next"), 1)
         await owner.drain(5)
     assert log == ["next"]
+
+
+async def test_a_drain_ends_in_time() -> None:
+    async with TaskOwner("test") as owner:
+        turns, gate = Turns(owner, "socket"), asyncio.Event()
+
+        async def wait() -> None:
+            await gate.wait()
+
+        turns.take(wait, 1)
+        await owner.drain(0.01)
+        assert len(owner) == 1
+        gate.set()
+        await owner.drain(5)
+        assert len(owner) == 0
