@@ -23,16 +23,34 @@ def memory_bytes(pid: int) -> int:
     raise RuntimeError(f"the kernel does not tell the memory of process {pid}")
 
 
+@dataclass(frozen=True)
+class CpuTime:
+    """What a process used: `seconds` in all, of which about `kernel_share` in system calls (10 ms exact)."""
+
+    seconds: float
+    kernel_share: float
+
+
 class CpuMeter:
-    """CPU seconds of a process since the meter was made."""
+    """CPU time of a process since the meter was made."""
 
     def __init__(self, pid: int) -> None:
         self._pid = pid
         self._began = cpu_seconds(pid)
+        self._user_began, self._kernel_began = _ticks(pid)
 
-    def read(self) -> float:
-        """Seconds since then."""
-        return cpu_seconds(self._pid) - self._began
+    def read(self) -> CpuTime:
+        """What was used since then."""
+        user, kernel = _ticks(self._pid)
+        user, kernel = user - self._user_began, kernel - self._kernel_began
+        return CpuTime(cpu_seconds(self._pid) - self._began, kernel / max(1, user + kernel))
+
+
+def _ticks(pid: int) -> tuple[int, int]:
+    """User and system time as /proc has them, rounded; see proc_pid_stat(5)."""
+    # The name before the other fields may hold spaces and brackets.
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[11]), int(fields[12])
 
 
 @dataclass(frozen=True)

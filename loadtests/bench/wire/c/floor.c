@@ -1,7 +1,8 @@
 /* The floor under any broadcast: one send() for each listener, and nothing else.
  *
  * It understands just enough to stand in for a Socket.IO server under the same load: the upgrade (the key is not
- * answered, the generator does not ask), the open packet, CONNECT, "join" and "go". The frame it sends is made once.
+ * answered, the generator does not ask), the open packet, CONNECT, "join", "go" and "bench:event". The frame that it
+ * sends to all is made once.
  *
  *   floor PORT EVENT       EVENT is the packet that each "go" broadcasts, for example 42["event",{…}]
  */
@@ -67,6 +68,10 @@ static void on_text(int fd, const char *text, size_t length) {
         say(fd, answer);
     } else if (length > 4 && memmem(text, length, "\"go\"", 4) != NULL)
         broadcast();
+    else if (length > 13 && memmem(text, length, "\"bench:event\"", 13) != NULL) {
+        snprintf(answer, sizeof answer, "43%d[{}]", atoi(text + 2));
+        say(fd, answer);
+    }
 }
 
 /* Small masked frames, each whole within one read: what the generator sends over loopback. */

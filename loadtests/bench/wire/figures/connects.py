@@ -31,4 +31,6 @@ class Connects(Measurement):
             meter = CpuMeter(server.pid)
             happened = generator.open("clients", count)
             cpu = meter.read()
-            return [Reading("connect", peer, cpu / count * MICRO, "", {"connects": count, **details(happened, cpu)})]
+            return [
+                Reading("connect", peer, cpu.seconds / count * MICRO, "", {"connects": count, **details(happened, cpu)})
+            ]

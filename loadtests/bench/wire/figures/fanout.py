@@ -7,7 +7,7 @@ are under way. A delivery counts when its frame has arrived.
 from loadtests.bench.wire.bench import Bench, Server
 from loadtests.bench.wire.figures.figure import MICRO, Measurement, details
 from loadtests.bench.wire.generator import Generator, Happened
-from loadtests.bench.wire.measuring import CpuMeter
+from loadtests.bench.wire.measuring import CpuMeter, CpuTime
 from loadtests.bench.wire.peers import FLOOR_SERVER, NODE_SERVER, OUR_ROOMS, PLAIN_SERVER
 from loadtests.bench.wire.results import FLOOR, NODE, OURS, PLAIN, Reading
 
@@ -67,9 +67,11 @@ def _fill_room(generator: Generator) -> None:
     generator.once("room")
 
 
-def _reading(figure: str, peer: str, happened: Happened, cpu: float, note: str) -> Reading:
+def _reading(figure: str, peer: str, happened: Happened, cpu: CpuTime, note: str) -> Reading:
     deliveries = happened.groups["room"].events
-    return Reading(figure, peer, cpu / deliveries * MICRO, note, {"deliveries": deliveries, **details(happened, cpu)})
+    return Reading(
+        figure, peer, cpu.seconds / deliveries * MICRO, note, {"deliveries": deliveries, **details(happened, cpu)}
+    )
 
 
 def _pace_note(pace_ms: int) -> str:

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from loadtests.bench.wire.bench import Bench
 from loadtests.bench.wire.generator import Happened
+from loadtests.bench.wire.measuring import CpuTime
 from loadtests.bench.wire.results import Reading
 
 MICRO = 1e6
@@ -32,11 +33,12 @@ class Measurement(ABC):
         raise TooFast("there is no lower rate")
 
 
-def details(happened: Happened, cpu: float) -> dict[str, object]:
+def details(happened: Happened, cpu: CpuTime) -> dict[str, object]:
     """What a load came to, for the JSON."""
     return {
         "seconds": round(happened.seconds, 3),
-        "server_cpu_share": round(cpu / happened.seconds, 3),
+        "server_cpu_share": round(cpu.seconds / happened.seconds, 3),
+        "server_kernel_share": round(cpu.kernel_share, 3),
         "generator_cpu_share": round(happened.cpu_seconds / happened.seconds, 3),
         "generator_lag_ms": happened.lag_ms,
         "latency_us": happened.latency_us,

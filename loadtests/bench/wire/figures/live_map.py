@@ -76,7 +76,7 @@ class LiveMap(Measurement):
         meter, worker = CpuMeter(server.pid), cpu_seconds(worker_pid) if worker_pid else 0.0
         happened = generator.pace("riders", interval, seconds, acks=True)
         cpu = meter.read()
-        delivered = _check(peer, happened, interval, cpu / happened.seconds)
+        delivered = _check(peer, happened, interval, cpu.seconds / happened.seconds)
         frames = happened.groups["watchers"].events
         more: dict[str, object] = {
             "positions": delivered,
@@ -88,7 +88,7 @@ class LiveMap(Measurement):
         if worker_pid is not None:
             extra = (cpu_seconds(worker_pid) - worker) / delivered * MICRO
             more["worker_us_per_position"] = round(extra, 3)
-        return Reading("map", peer, cpu / delivered * MICRO, note, more)
+        return Reading("map", peer, cpu.seconds / delivered * MICRO, note, more)
 
 
 def _check(peer: str, happened: Happened, interval_ms: int, cpu_share: float) -> int:
