@@ -1,10 +1,14 @@
-"""The official JavaScript client, untouched, over each transport: signing in, acks, frames, refusals, coming back."""
+"""The official JavaScript client, untouched: signing in, acks, frames, refusals, coming back.
+
+Each test runs with both parsers, by WebSocket alone, by long-polling alone and from the one to the other.
+"""
 
 import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from itertools import product
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -15,8 +19,23 @@ from tests.support.javascript import DIRECTORY
 from tests.support.javascript import node as node_binary
 
 
+class Way(NamedTuple):
+    """How a client connects."""
+
+    parser: str
+    transports: list[str]
+
+    @property
+    def name(self) -> str:
+        return "-".join([self.parser, "+".join(self.transports)])
+
+
+WAYS = [Way(*way) for way in product(("json", "msgpack"), (["websocket"], ["polling"], ["polling", "websocket"]))]
+every_way = pytest.mark.parametrize("way", WAYS, ids=lambda way: way.name)
+
+
 class Browser:
-    """A Node process with one official client in it, and what it reported."""
+    """A Node process with official clients in it, and what they reported. One client unless it says which."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
@@ -32,14 +51,15 @@ class Browser:
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(command).encode() + b"\n")
 
-    def open(self, account: Account, **options: Any) -> None:
+    def open(self, account: Account, way: Way, name: str = "phone", **options: Any) -> None:
         auth = {"token": account.access_token, "device_id": account.device_id}
-        self.tell(do="open", name="phone", url=account.url, options={"auth": auth, **options})
+        options |= {"auth": auth, "transports": way.transports}
+        self.tell(do="open", name=name, url=account.url, parser=way.parser, options=options)
 
-    async def ask(self, event: str, payload: Any) -> Any:
+    async def ask(self, event: str, payload: Any, name: str = "phone") -> Any:
         self._next_ack += 1
         wanted = self._next_ack
-        self.tell(do="emit", name="phone", event=event, payload=payload, id=wanted)
+        self.tell(do="emit", name=name, event=event, payload=payload, id=wanted)
         await eventually(lambda: any(report.get("ack") == wanted for report in self.reports), timeout=15)
         return next(report["answer"] for report in self.reports if report.get("ack") == wanted)
 
@@ -54,8 +74,14 @@ class Browser:
         await eventually(lambda: any("active" in report for report in self.reports[before:]))
         return bool(next(report["active"] for report in self.reports[before:] if "active" in report))
 
-    def heard(self, event: str) -> list[list[Any]]:
-        return [report["args"] for report in self.reports if report.get("event") == event]
+    def heard(self, event: str, name: str = "phone") -> list[list[Any]]:
+        """The arguments of these events, oldest first."""
+        return [report["args"] for report in self.reports if (report["name"], report.get("event")) == (name, event)]
+
+    async def hears(self, event: str, times: int = 1, name: str = "phone") -> list[list[Any]]:
+        """The same, once there are so many."""
+        await eventually(lambda: len(self.heard(event, name)) >= times, timeout=15)
+        return self.heard(event, name)
 
 
 @asynccontextmanager
@@ -73,13 +99,12 @@ async def browser() -> AsyncIterator[Browser]:
         await reading
 
 
-@pytest.mark.parametrize("transports", [["websocket"], ["polling"], ["polling", "websocket"]], ids="+".join)
-async def test_it_signs_in_rides_and_sees_itself(lone_node: Node, transports: list[str]) -> None:
+@every_way
+async def test_it_signs_in_rides_and_sees_itself(lone_node: Node, way: Way) -> None:
     account = await register(lone_node.url)
     async with browser() as client:
-        client.open(account, transports=transports)
-        await eventually(lambda: client.heard("session:ready"), timeout=15)
-        assert client.heard("session:ready")[0][0]["rider"] == account.rider
+        client.open(account, way)
+        assert (await client.hears("session:ready"))[0][0]["rider"] == account.rider
         assert (await client.ask("sharing:set", {"audience": "public"}))["audience"] == "public"
         track = str(new_id())
         assert (await client.ask("track:start", {"track_id": track, "started_at": now_ms()}))["rider"] == account.rider
@@ -90,49 +115,70 @@ async def test_it_signs_in_rides_and_sees_itself(lone_node: Node, transports: li
         assert (refused["error"]["code"], refused["error"]["field"]) == ("invalid", "fix.latitude")
 
 
-async def test_a_forged_token_is_refused_with_its_code(lone_node: Node) -> None:
+@every_way
+async def test_it_is_on_the_transport_that_it_asked_for(lone_node: Node, way: Way) -> None:
+    """An upgrade takes a moment after the connection; until then and afterwards there are answers."""
+    account = await register(lone_node.url)
+    async with browser() as client:
+        client.open(account, way)
+        await client.hears("session:ready")
+
+        async def upgraded() -> bool:
+            assert "cells" in await client.ask("map:watch", around(46.5, 8.3))
+            client.tell(do="transport", name="phone")
+            return bool((await client.hears("transport"))[-1] == way.transports[-1:])
+
+        await eventually(upgraded)
+        assert client.heard("disconnect") == []
+
+
+@every_way
+async def test_a_forged_token_is_refused_with_its_code(lone_node: Node, way: Way) -> None:
     account = await register(lone_node.url)
     account.access_token += "x"
     async with browser() as client:
-        client.open(account, transports=["websocket"])
-        await eventually(lambda: client.heard("connect_error"), timeout=15)
-        message, data = client.heard("connect_error")[0]
+        client.open(account, way)
+        message, data = (await client.hears("connect_error"))[0]
         assert message
         assert data["code"] == "unauthenticated"
         assert not await client.means_to_come_back()
 
 
-@pytest.mark.parametrize("transport", ["websocket", "polling"])
-async def test_a_revoked_session_stays_away(lone_node: Node, transport: str) -> None:
+@every_way
+async def test_a_revoked_session_stays_away(lone_node: Node, way: Way) -> None:
     """The client's own rules say so: it was disconnected by the server, and then refused by it."""
     account = await register(lone_node.url)
+    soon: dict[str, Any] = {"reconnectionDelay": 10, "reconnectionDelayMax": 20}
     async with browser() as client:
-        client.open(account, transports=[transport], reconnectionDelay=10, reconnectionDelayMax=20)
-        await eventually(lambda: client.heard("session:ready"), timeout=15)
+        client.open(account, way, **soon)
+        await client.hears("session:ready")
         await revoke(account)
-        await eventually(lambda: client.heard("disconnect"), timeout=5)
+        assert await client.hears("disconnect") == [["io server disconnect"]]
         (said,) = client.heard("error")
         assert (said[0]["code"], said[0]["reconnect"]) == ("session_revoked", "never")
-        assert client.heard("disconnect") == [["io server disconnect"]]
         assert not await client.means_to_come_back()
         assert len(client.heard("connect")) == 1
         # An app that insists is refused once, and no more comes of it.
-        client.open(account, transports=[transport], reconnectionDelay=10, reconnectionDelayMax=20)
-        await eventually(lambda: client.heard("connect_error"), timeout=15)
+        client.open(account, way, **soon)
+        await client.hears("connect_error")
         assert not await client.means_to_come_back()
         assert len(client.heard("connect_error")) == 1
 
 
 async def test_it_comes_back_by_itself_and_goes_on_with_its_track(one_site: Site) -> None:
+    """Every way at once: a node takes seconds to start."""
     node = await one_site.node()
-    account = await register(node.url)
+    tracks = {way.name: str(new_id()) for way in WAYS}
     async with browser() as client:
-        client.open(account, transports=["websocket"], reconnectionDelay=50, reconnectionDelayMax=100)
-        await eventually(lambda: client.heard("session:ready"), timeout=15)
-        track = str(new_id())
-        await client.ask("track:start", {"track_id": track, "started_at": now_ms()})
+        for way in WAYS:
+            account = await register(node.url)
+            client.open(account, way, way.name, reconnectionDelay=50, reconnectionDelayMax=100)
+            await client.hears("session:ready", name=way.name)
+            await client.ask("track:start", {"track_id": tracks[way.name], "started_at": now_ms()}, way.name)
         node.kill()
-        await eventually(lambda: client.heard("disconnect"), timeout=15)
+        for name in tracks:
+            await client.hears("disconnect", name=name)
         node.start()
-        await eventually(lambda: len(client.heard("session:ready")) == 2, timeout=30)
-        assert await client.ask("location:update", {"track_id": track, "fix": fix(0, 46.5, 8.3)}) == {}
+        for name, track in tracks.items():
+            await client.hears("session:ready", times=2, name=name)
+            assert await client.ask("location:update", {"track_id": track, "fix": fix(0, 46.5, 8.3)}, name) == {}

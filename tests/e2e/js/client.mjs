@@ -1,17 +1,21 @@
 // The official Socket.IO client, driven line by line: JSON commands on standard input, JSON reports on standard output.
-//   {"do": "open",  "name": "anna", "url": "...", "options": {...}}    reports connect, connect_error, disconnect
+//   {"do": "open",  "name": "anna", "url": "...", "parser": "json" or "msgpack", "options": {...}}
+//                                                                      reports connect, connect_error, disconnect
 //   {"do": "emit",  "name": "anna", "event": "...", "payload": {...}, "id": 7}   reports {"ack": 7, "answer": {...}}
 //   {"do": "state", "name": "anna"}                                    reports {"active": whether it means to come back}
+//   {"do": "transport", "name": "anna"}                                reports {"event": "transport", "args": [its name]}
 //   {"do": "close", "name": "anna"}
 // Every event that a socket hears is reported as {"name": "anna", "event": "...", "args": [...], "at": <ms>}.
 import { createInterface } from "node:readline";
 import { io } from "socket.io-client";
+import msgpack from "socket.io-msgpack-parser";
 
+const parsers = { json: undefined, msgpack };
 const sockets = new Map();
 const report = (line) => process.stdout.write(JSON.stringify({ ...line, at: Date.now() }) + "\n");
 
-function open({ name, url, options }) {
-  const socket = io(url, { forceNew: true, ...options });
+function open({ name, url, parser, options }) {
+  const socket = io(url, { forceNew: true, parser: parsers[parser ?? "json"], ...options });
   sockets.set(name, socket);
   socket.on("connect", () => report({ name, event: "connect", args: [socket.id, socket.io.engine.transport.name] }));
   socket.on("connect_error", (error) => report({ name, event: "connect_error", args: [error.message, error.data ?? null] }));
@@ -24,6 +28,8 @@ const commands = {
   emit: ({ name, event, payload, id }) =>
     sockets.get(name).emit(event, payload, (answer) => report({ name, ack: id, answer })),
   state: ({ name }) => report({ name, active: sockets.get(name).active }),
+  transport: ({ name }) =>
+    report({ name, event: "transport", args: [sockets.get(name).io.engine.transport.name] }),
   close: ({ name }) => sockets.get(name).disconnect(),
 };
 
