@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from geo import cells
 from realtime.hub.frames import (
@@ -17,7 +16,7 @@ from realtime.hub.frames import (
 )
 from realtime.hub.records import LiveRecord
 from realtime.hub.topics import cell_of, channel_of
-from realtime.wire.packets import Packet
+from realtime.wire.packets import Lane, Packet
 
 if TYPE_CHECKING:
     from realtime.hub.listeners import Hearing
@@ -25,7 +24,13 @@ if TYPE_CHECKING:
 _FURTHEST_E5 = DEGREE_E5 // 2
 """A topic without a cell gets a new origin when its riders' middle is further away than half a degree."""
 
-Encode = Callable[[str, object], Packet]
+
+class Encode(Protocol):
+    """Writes a packet once for any number of listeners (`realtime.wire.packets.encode_event`)."""
+
+    def __call__(self, name: str, payload: object, /, *, lane: Lane) -> Packet:
+        """The packet of an event with one argument, in a lane of the wire."""
+        ...
 
 
 class Topic:
@@ -89,14 +94,14 @@ class Topic:
             return self.snapshot(encode, tick, now_ms, tick_ms)
         assert self.origin is not None  # noqa: S101 - _moves_origin has seen to it
         records = [self.members[rider] for rider in changed]
-        return encode(FRAME_EVENT, Frame(self.name, riders=rows(records, self.origin, now_ms, tick_ms)))
+        return encode(FRAME_EVENT, Frame(self.name, riders=rows(records, self.origin, now_ms, tick_ms)), lane=Lane.LIVE)
 
     def departures(self, encode: Encode) -> Packet | None:
         """Who left since the last tick; None when nobody did."""
         gone, self.gone = self.gone, set()
         if not gone or not self.admitted:
             return None
-        return encode(FRAME_EVENT, Frame(self.name, gone=list(gone)))
+        return encode(FRAME_EVENT, Frame(self.name, gone=list(gone)), lane=Lane.LIVE)
 
     def snapshot(self, encode: Encode, tick: int, now_ms: int, tick_ms: int) -> Packet:
         """All who are on it; encoded once a tick as long as nothing changes."""
@@ -110,7 +115,7 @@ class Topic:
                 riders=[] if origin is None else rows(self.members.values(), origin, now_ms, tick_ms),
                 snapshot=True,
             )
-            self._cached, self._cached_tick = encode(FRAME_EVENT, frame), tick
+            self._cached, self._cached_tick = encode(FRAME_EVENT, frame, lane=Lane.LIVE), tick
         return self._cached
 
     def _moves_origin(self, changed: set[int] | dict[int, LiveRecord]) -> bool:

@@ -96,11 +96,13 @@ class Ended:
 
     sessions: set[UUID] = field(default_factory=set)
     unknown: bool = False
+    heard: bool = False
+    """Whether the gateway has been told of every revocation, so that nobody has to be asked."""
     asked: int = 0
     gate: asyncio.Event | None = None
 
     def all_heard(self) -> bool:
-        return False
+        return self.heard
 
     async def is_revoked(self, session_id: UUID) -> bool:
         self.asked += 1

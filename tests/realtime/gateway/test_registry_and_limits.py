@@ -6,10 +6,11 @@ from hypothesis import strategies as st
 
 from realtime.gateway.answers import invalid_field
 from realtime.gateway.codes import CLOSINGS
-from realtime.gateway.contracts import Lane, Limit
+from realtime.gateway.contracts import Emission, Lane, Limit, Promise, Reply
 from realtime.gateway.events.session import ErrorEvent
 from realtime.gateway.limits import TokenBucket
 from realtime.gateway.registry import Registry
+from realtime.wire import packets
 from realtime.wire.packets import PayloadDecoder
 from realtime.wire.socket import farewell
 from tests.realtime.gateway.signed import PLAIN, URGENT, Handlers
@@ -33,6 +34,15 @@ def test_routes_know_their_lane_and_limit() -> None:
     assert (plain.limit, plain.contract.lane) == (Limit(9.0, 9), Lane.COMMON)
     assert (urgent.limit, urgent.contract.lane) == (URGENT.limit, Lane.SOS)
     assert registry.find("test:nothing") is None
+
+
+def test_what_is_urgent_goes_out_first_and_what_is_live_last() -> None:
+    lanes = [
+        Emission(name, Reply, promise).lane
+        for name, promise in (("sos:alert", Promise.DURABLE), ("chat:said", Promise.DURABLE), ("a:frame", Promise.LIVE))
+    ]
+    assert lanes == [packets.Lane.SOS, packets.Lane.DURABLE, packets.Lane.LIVE]
+    assert Emission("sos:alert", Reply, Promise.DURABLE).packet(Reply()).lane is packets.Lane.SOS
 
 
 @given(

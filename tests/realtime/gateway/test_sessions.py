@@ -142,6 +142,16 @@ async def test_the_sockets_of_a_revoked_session_and_no_others_end_within_a_secon
 
 
 @quiet
+async def test_nobody_is_asked_while_every_revocation_is_heard() -> None:
+    async with node() as up:
+        up.ended.heard = True
+        async with up.rider():
+            up.gateway.session_revoked(up.session_id)
+        assert (await up.refusal(up.auth()))["code"] == "unauthenticated"
+        assert up.ended.asked == 0
+
+
+@quiet
 async def test_a_session_that_is_revoked_while_its_connect_is_checked_is_not_let_in() -> None:
     async with node() as up, up.up.raw() as client:
         up.ended.gate = asyncio.Event()

@@ -1,12 +1,14 @@
 """The numbers in a frame."""
 
 import json
+import random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from realtime.hub.frames import Frame, degrees, eastward, middle, rows
-from realtime.wire.packets import encode_event
+from realtime.wire.packets import Format, encode_event
 from tests.realtime.hub.riders import record
 
 _HALF = 18_000_000
@@ -41,6 +43,22 @@ def test_the_middle_of_riders_on_both_sides_of_the_antimeridian_is_between_them(
 def test_empty_fields_are_left_out() -> None:
     packet = encode_event("location:frame", Frame("rider:1", gone=[4]))
     assert json.loads(packet.text[2:]) == ["location:frame", {"topic": "rider:1", "gone": [4]}]
+
+
+@pytest.mark.parametrize(("form", "most"), [(Format.JSON, 32), (Format.MSGPACK, 16)])
+def test_one_more_neighbour_is_a_few_bytes(form: Format, most: int) -> None:
+    """A community of a hundred thousand, at town speeds, anywhere in a cell of resolution 7."""
+    chance = random.Random(1)
+
+    def frame(riders: int) -> int:
+        offsets = [(chance.randint(-3000, 3000), chance.randint(-3000, 3000)) for _ in range(riders)]
+        rows = [
+            (chance.randrange(100_000), north, east, chance.randrange(180), chance.randrange(170), 0)
+            for north, east in offsets
+        ]
+        return encode_event("location:frame", Frame("cell:871e15b71ffffff", riders=rows)).size(form)
+
+    assert (frame(500) - frame(100)) / 400 <= most
 
 
 def test_an_origin_is_sent_in_degrees_with_five_decimals() -> None:

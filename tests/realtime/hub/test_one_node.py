@@ -6,6 +6,7 @@ import pytest
 
 from domain.kit.clock import ManualClock
 from realtime.hub.options import HubOptions
+from realtime.wire.packets import Lane
 from tests.realtime.hub.riders import (
     GRAZ,
     NOBODY_THERE,
@@ -77,6 +78,7 @@ async def test_each_frame_is_encoded_once_for_all_listeners(node: Node, clock: M
     await node.hub.tick()
     assert all(len(phone.packets) == 1 for phone in phones)
     assert len({id(phone.packets[0]) for phone in phones}) == 1
+    assert phones[0].packets[0].lane is Lane.LIVE
 
 
 async def test_a_rider_between_cells_is_one_dot_at_every_frame_boundary(node: Node, clock: ManualClock) -> None:
