@@ -33,8 +33,8 @@ _SHORTEST_SECRET_BYTES = 32
 _TOLERANCE_SECONDS = 30
 """How far the clock of the node that issued a token may be ahead of this one's."""
 _SCHEMES: Mapping[Algorithm, Scheme] = {"HS256": HMACAlgorithm(HMACAlgorithm.SHA256), "EdDSA": OKPAlgorithm()}
-_ALPHABET = bytes.maketrans(b"-_+/", b"+/!!")
-"""From base64url to base64; what is of base64 only is in neither."""
+_ALPHABET = bytes.maketrans(b"-_+/=", b"+/!!!")
+"""From base64url to base64; what is of base64 only, padding too, becomes what is in neither."""
 
 
 class Identity(msgspec.Struct, frozen=True, gc=False):

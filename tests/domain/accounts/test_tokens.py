@@ -238,6 +238,34 @@ def test_what_is_no_token_is_refused(verifier: TokenVerifier, token: str) -> Non
         verifier.verify(token)
 
 
+@pytest.mark.parametrize("more", [{"crit": ["b64"]}, {"b64": False}, {"jku": "https://example.com"}], ids=str)
+def test_a_header_that_says_more_than_ours_is_refused(
+    clock: ManualClock, verifier: TokenVerifier, more: dict[str, Any]
+) -> None:
+    verifier.verify(signed(claims(clock)))
+    unsigned = f"{part({'alg': 'HS256', 'typ': 'JWT', 'kid': 'a'} | more)}.{part(claims(clock))}"
+    mac = base64.urlsafe_b64encode(hmac.digest(SECRET.encode(), unsigned.encode(), hashlib.sha256)).rstrip(b"=")
+
+    with pytest.raises(Unauthenticated):
+        verifier.verify(f"{unsigned}.{mac.decode()}")
+
+
+@pytest.mark.parametrize("junk", ["=", "!", "+", " ", "\n"])
+def test_what_is_not_base64url_is_refused(clock: ManualClock, verifier: TokenVerifier, junk: str) -> None:
+    token = signed(claims(clock))
+
+    for place in (3, token.index(".") + 5, len(token)):
+        with pytest.raises(Unauthenticated):
+            verifier.verify(token[:place] + junk + token[place:])
+
+
+def test_a_public_key_or_a_jwk_is_no_secret_of_hs256() -> None:
+    for value in ("ssh-ed25519 " + "A" * 60, '{"kty": "oct", "k": "' + "A" * 60 + '"}'):
+        with pytest.raises(ValueError, match="'a'") as refused:
+            TokenKeys("a", {"a": value})
+        assert value not in str(refused.value)
+
+
 def test_a_changed_byte_is_noticed(clock: ManualClock, verifier: TokenVerifier) -> None:
     head, body, signature = signed(claims(clock)).split(".")
     forged = part(claims(clock, role="super_admin"))
