@@ -2,7 +2,7 @@
 
 Ours is a whole node with recording on and a worker beside it (whose CPU is told apart); each position is on disk before
 its ack. Node's peer sends each position to the room of its cell and records nothing. Both are measured at the same
-rate: 1 Hz for each rider, or half of it and so on until both sustain it.
+rate: 1 Hz for each rider, or the next lower one that both sustain.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ from loadtests.bench.wire.peers import NODE_SERVER, OUR_NODE, worker_command
 from loadtests.bench.wire.results import NODE, OURS, Reading
 
 RIDERS = WATCHERS = 1000
-INTERVALS_MS = (1000, 2000, 4000, 8000)
+INTERVALS_MS = (1000, 1250, 1600, 2000, 3000, 4000, 8000)
 _SEEN = RIDERS // 10
 """Riders in one place, and whom each watcher sees."""
 _MISSING = 0.05
