@@ -76,6 +76,8 @@ class GatewayOptions:
 class Gateway:
     """The wire's endpoint, and the register of clients by socket, user and session."""
 
+    reads_late = True
+
     def __init__(
         self,
         handlers: Iterable[object],

@@ -61,6 +61,7 @@ class Connection:
         "format",
         "listener",
         "poll",
+        "posting",
         "request",
         "sid",
         "signed_in",
@@ -83,6 +84,8 @@ class Connection:
         """The attempt under way to move the session to WebSocket."""
         self.poll: asyncio.Future[None] | None = None
         """The poll that waits for something to say."""
+        self.posting = False
+        """Whether a POST is being read or handled."""
         self.busy: asyncio.Task[None] | None = None
         """What the listener is doing with a message; the ones behind it wait."""
         self._engine = engine
@@ -136,6 +139,9 @@ class Connection:
         if self._outbox is None:
             self._outbox = Outbox()
         self._outbox.push(packet, packet.size(self.format), self._engine.now())
+        if self.overflowing:
+            self._engine.too_slow(self)
+            return
         if packet.lane is Lane.DURABLE:
             self._engine.kept(self)
         self.wake()
@@ -177,12 +183,12 @@ class Connection:
 
     # What arrives
 
-    def heard(self, data: str | bytes) -> bool:
+    def hear(self, _link: Link | None, data: str | bytes) -> bool:
         """One Engine.IO packet; False when the next one has to wait until `busy` has ended."""
         if self.closed:
             return True
         try:
-            rest = self._packet(data)
+            rest = self.listener.message(data[1:]) if data[:1] == "4" else self._packet(data)
         except Violation:
             self.end("parse error", status=_PROTOCOL_ERROR)
         except Exception:  # noqa: BLE001 - the edge: a fault of ours ends this connection and nothing else
@@ -198,8 +204,6 @@ class Connection:
         if isinstance(data, bytes):
             return self.listener.message(data)
         kind = data[:1]
-        if kind == "4":
-            return self.listener.message(data[1:])
         if kind == "3":
             self._engine.answered(self)
         elif kind == "1":
@@ -238,10 +242,6 @@ class Connection:
         self.write = link.transport.write
         link.hand_over(self)
         self.writable(link)
-
-    def hear(self, _link: Link, data: str | bytes) -> bool:
-        """One message of the link."""
-        return self.heard(data)
 
     def lost(self, _link: Link, reason: str) -> None:
         """The link is gone."""

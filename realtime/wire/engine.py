@@ -39,6 +39,8 @@ _VERSION = "4"
 _NORMAL = 1000
 _SID_BYTES = 15
 _TOO_SLOW = "too_slow"
+_LOOKS = 4
+"""How often a session with something durable that waits is looked at, in the time for which it may."""
 
 
 class Engine:
@@ -53,7 +55,7 @@ class Engine:
         self.sessions: dict[str, Connection] = {}
         self.tasks = TaskOwner("wire")
         self.too_slow: Callable[[Connection], None] = lambda connection: connection.end(_TOO_SLOW)
-        """What becomes of a session whose durable packets wait for too long."""
+        """What becomes of a session for which too much waits, or something durable for too long."""
         self.keeps_requests: Callable[[], bool] = lambda: False
         """Whether new sessions remember the request that opened them, which costs some memory each."""
         self._listen = listen
@@ -61,7 +63,7 @@ class Engine:
         self._proxies = _TrustedHosts(options.trusted_proxies)
         self._pings = Deadlines[Connection](options.ping_interval_seconds, self._ping)
         self._pongs = Deadlines[Connection](options.ping_timeout_seconds, lambda silent: silent.end("ping timeout"))
-        self._waits = Deadlines[Connection](options.queue_seconds / 2, self._look_at_wait)
+        self._waits = Deadlines[Connection](options.queue_seconds / _LOOKS, self._look_at_wait)
         self._upgrades = Deadlines[Connection](options.upgrade_within_seconds, self._give_upgrade_up)
         self._openings: dict[bool, tuple[str, str]] = {
             polling: self._opening(polling=polling) for polling in (False, True)

@@ -37,6 +37,9 @@ _TOO_BIG = 1009
 _NO_STATUS = 1005
 _PIECE = 4096
 """Bytes that the library reads at once: it reads whole frames ahead, and compressed ones grow a thousandfold."""
+_SHORTEST = 2 + _MASK_BYTES
+_QUICK_TEXT = _FINAL | TEXT
+_QUICK_LONG = _MASKED | _LONG
 _QUICK = frozenset((_FINAL | TEXT, _FINAL | BINARY, _FINAL | CLOSE, _FINAL | PING, _FINAL | PONG))
 
 
@@ -60,6 +63,18 @@ class FrameReader:
         self._data: bytes | bytearray = b""
         self._at = 0
         self._library: _Library | None = _Library(most_bytes, extensions) if extensions else None
+
+    def whole(self, data: bytes) -> bytes | None:
+        """The payload of the one text frame that these bytes are, as nearly every read is; None to `feed` them."""
+        if self._library is not None or self._at != len(self._data) or len(data) < _SHORTEST or data[0] != _QUICK_TEXT:
+            return None
+        length = len(data) - _SHORTEST
+        if length < _LONG:
+            return apply_mask(data[6:], data[2:6]) if data[1] == length | _MASKED else None
+        length -= 2
+        if data[1] == _QUICK_LONG and _LONG <= length <= self._most_bytes and length == data[2] << 8 | data[3]:
+            return apply_mask(data[8:], data[4:8])
+        return None
 
     def feed(self, data: bytes) -> None:
         """Take what the network brought."""
@@ -102,8 +117,12 @@ class FrameReader:
         end = begin + length
         if end > len(data):
             return None
-        self._at = end
-        return first & 0xF, apply_mask(data[begin:end], data[at:begin])
+        payload = apply_mask(data[begin:end], data[at:begin])
+        if end == len(data):
+            self._data, self._at = b"", 0  # keeps nothing of a client that now says nothing
+        else:
+            self._at = end
+        return first & 0xF, payload
 
     @property
     def held(self) -> int:

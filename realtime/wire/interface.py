@@ -114,7 +114,11 @@ class Socket(Protocol):
 
 
 class Endpoint(Protocol):
-    """What the wire calls. For one socket the calls come in the order of arrival, and none of them may wait."""
+    """What the wire calls. For one socket the calls come in the order of arrival, and none of them may wait.
+
+    One that has an attribute `reads_late`, and it is true, decodes each event's value into a type of its own: it may be
+    given values that were not read before (`LateArguments`), and answers itself what is wrong with them.
+    """
 
     def admit(self, socket: Socket, auth: Arguments) -> Awaitable[None] | None:
         """A CONNECT arrived: raise Problem or Refused to refuse it, now or in what is returned to be awaited.

@@ -70,12 +70,14 @@ class Link(asyncio.Protocol):
     """One TCP connection that asked to become a WebSocket."""
 
     __slots__ = (
+        "_ahead_bytes",
         "_config",
         "_cut_timer",
         "_engines",
         "_hearing",
         "_held",
         "_other",
+        "_pong",
         "_reader",
         "_state",
         "_within",
@@ -100,8 +102,11 @@ class Link(asyncio.Protocol):
         self._reader: FrameReader | None = None
         self._hearing: Hearing | None = None
         self._held = False
+        self._pong: bytes | None = None
+        """The answer to the newest ping, while the transport is full."""
         self._cut_timer: asyncio.TimerHandle | None = None
         self._within = 0.5
+        self._ahead_bytes = 0
         self.finished = False
         """Whether our last bytes are written."""
         self.transport: asyncio.Transport = cast(asyncio.Transport, None)
@@ -114,7 +119,7 @@ class Link(asyncio.Protocol):
         self._reader = reader
         self._hearing = hearing
         self._within = options.close_within_seconds
-        ahead_bytes = options.ahead_bytes
+        self._ahead_bytes = ahead_bytes = options.ahead_bytes
         # Full begins with the last byte allowed ahead, and ends when half of that has gone.
         self.transport.set_write_buffer_limits(high=ahead_bytes - 1, low=ahead_bytes // 2)
         _keep_little_unsent(self.transport, ahead_bytes)
@@ -145,7 +150,7 @@ class Link(asyncio.Protocol):
         if self.transport.is_closing():
             return
         self.transport.write(last_frames + close_frame(status, reason))
-        self._cut_timer = asyncio.get_running_loop().call_later(within_seconds, self.transport.abort)
+        self._cut_after(within_seconds)
         self.transport.resume_reading()
         if self.transport.can_write_eof():
             try:
@@ -166,13 +171,15 @@ class Link(asyncio.Protocol):
         reader = self._reader
         if reader is None:
             if self._other is not None:
-                self._other.data_received(data)
+                self._pass_on(self._other, data)
             elif not self.finished:
                 self._answer(data)
         elif not self.finished:
-            reader.feed(data)
+            if self._held or (text := reader.whole(data)) is None:
+                reader.feed(data)
+                text = None
             if not self._held:
-                self._read()
+                self._read(text)
 
     def pause_writing(self) -> None:
         if self._hearing is not None:
@@ -182,12 +189,17 @@ class Link(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         if self._hearing is not None:
+            if self._pong is not None:
+                pong, self._pong = self._pong, None
+                self.transport.write(pong)
             self._hearing.writable(self)
         elif self._other is not None:
             self._other.resume_writing()
 
     def eof_received(self) -> None:
-        """The transport closes itself."""
+        """The transport closes itself when all is written, which a peer that does not read may put off for ever."""
+        if self._other is None:
+            self._cut_after(self._within)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._cut_timer is not None:
@@ -216,6 +228,10 @@ class Link(asyncio.Protocol):
     # The request
 
     def _answer(self, data: bytes) -> None:
+        if self.transport.get_write_buffer_size():
+            # It asked without having read earlier answers: nobody does, and nobody told us that the transport is full.
+            self.transport.abort()
+            return
         target = target_of(data)
         engine = self._engines.get(target[0]) if target is not None else None
         if engine is None or target is None:
@@ -235,20 +251,32 @@ class Link(asyncio.Protocol):
         self.finished = True
         self.transport.write(refusing(refusal))
         self.transport.close()
+        self._cut_after(self._within)
 
     def _leave_to_uvicorn(self, data: bytes) -> None:
         server_state, app_state = self._state
         self._other = other = WebSocketsSansIOProtocol(self._config, server_state, app_state)
         server_state.connections.discard(self)
         other.connection_made(self.transport)
-        other.data_received(data)
+        self._pass_on(other, data)
+
+    def _pass_on(self, other: WebSocketsSansIOProtocol, data: bytes) -> None:
+        """uvicorn's class trips over frames that come before its application has accepted."""
+        try:
+            other.data_received(data)
+        except Exception as error:  # noqa: BLE001 - the edge: what a peer sends is no fault of ours
+            _log.warning("other_websocket_failed", error=type(error).__name__)
+            self.transport.abort()
 
     # Frames
 
-    def _read(self) -> None:
-        """Hand on the messages that are here."""
+    def _read(self, text: bytes | None = None) -> None:
+        """Hand on the messages that are here: this one, or those in the reader."""
         try:
-            self._read_slice()
+            if text is None:
+                self._read_slice()
+            elif self._hearing is not None and not self._hearing.hear(self, text.decode()):
+                self._hold()
         except FrameFault as fault:
             self._fail(fault.status)
         except UnicodeDecodeError:
@@ -272,13 +300,26 @@ class Link(asyncio.Protocol):
                     self._hold()
                     return
             elif opcode == PING:
-                self.transport.write(frame(PONG, data))
+                self._answer_ping(data)
             elif opcode == CLOSE:
                 self._closed_by_peer(data)
             elif opcode == MORE:
                 break
         self._hold()
         asyncio.get_running_loop().call_soon(self.go_on)
+
+    def _answer_ping(self, data: bytes) -> None:
+        """Of the pings that come while the transport is full only the newest is answered (RFC 6455, section 5.5.3)."""
+        pong = frame(PONG, data)
+        if self.transport.get_write_buffer_size() < self._ahead_bytes:
+            self.transport.write(pong)
+        else:
+            self._pong = pong
+
+    def _cut_after(self, seconds: float) -> None:
+        """Cut the connection, whatever is not written until then."""
+        if self._cut_timer is None:
+            self._cut_timer = asyncio.get_running_loop().call_later(seconds, self.transport.abort)
 
     def _hold(self) -> None:
         if not self._held and not self.finished:

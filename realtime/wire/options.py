@@ -26,7 +26,7 @@ class WireOptions:
     queue_packets: int = 4096
     """Unsent packets at which the same happens."""
     queue_seconds: float = 30.0
-    """How long something durable may wait before the same happens, give or take a quarter."""
+    """How long something durable may wait before the same happens, up to a quarter more."""
     ahead_bytes: int = 16 * 1024
     """Bytes given to the transport, and kept unsent by the kernel, before the earlier ones have left."""
     sockets: int = 18_000

@@ -25,6 +25,7 @@ __all__ = (
     "P",
     "Packet",
     "PayloadDecoder",
+    "ack_frame",
     "carried_packet",
     "encode_ack",
     "encode_connect",
@@ -176,6 +177,13 @@ def encode_ack(
     if not binary and namespace == ROOT:
         return Packet(b"43%d" % ack_id + _encode(answers), (_ACK, ROOT, ack_id), lane)
     return _packet((_ACK, namespace, ack_id), answers, lane, binary=binary)
+
+
+def ack_frame(ack_id: int, answers: Sequence[object]) -> bytes:
+    """What `encode_ack` of namespace `/` writes in JSON."""
+    data = b"43%d" % ack_id + _encode(answers)
+    length = len(data)
+    return _SHORT_TEXT[length] + data if length < 126 else _frame(_TEXT, data)
 
 
 def encode_connect(sid: str, namespace: str = ROOT) -> Packet:

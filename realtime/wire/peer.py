@@ -16,7 +16,7 @@ from realtime.wire.connection import Connection, Violation
 from realtime.wire.header import Format, Header, Kind, Malformed
 from realtime.wire.interface import OVERFLOWED, SILENT, STOPPING, Closing, Refused
 from realtime.wire.packets import Packet, encode_connect, encode_connect_error
-from realtime.wire.parser import parse_ack, parse_auth, parse_event, parse_header, unpack_header
+from realtime.wire.parser import glance, parse_ack, parse_auth, parse_event, parse_header, unpack_header
 from realtime.wire.socket import WireSocket, farewell
 
 if TYPE_CHECKING:
@@ -65,6 +65,12 @@ class Peer:
 
     def message(self, data: str | bytes) -> Awaitable[None] | None:
         """One Engine.IO message. Raises Violation when the connection cannot go on."""
+        root = self._root
+        if root is not None and root.late and self._partial is None and isinstance(data, str) and not root.closed:
+            usual = glance(data, self._wire.options.event_bytes)
+            if usual is not None and self._connection.format is Format.JSON:
+                root.endpoint.event(root, *usual)
+                return None
         try:
             if isinstance(data, bytes):
                 return self._binary(data)
@@ -99,7 +105,7 @@ class Peer:
         self.close(STOPPING)
 
     def too_slow(self) -> None:
-        """Something durable has waited for too long."""
+        """Too much waits, or something durable has waited for too long."""
         self.close(OVERFLOWED)
 
     def close(self, closing: Closing) -> None:

@@ -1,7 +1,7 @@
 """Engine.IO over long-polling: one HTTP request as ASGI, answered as Node's server answers it.
 
 A GET waits until there is something to say, a POST brings packets. What breaks the protocol ends the session: a second
-poll beside the first, a poll that is given up, a body that is no payload.
+poll or POST beside the first, a poll that is given up, a body that is no payload.
 """
 
 import asyncio
@@ -104,6 +104,17 @@ async def _watch(connection: Connection, receive: Receive) -> None:
 
 
 async def _post(engine: Engine, connection: Connection, receive: Receive) -> None:
+    if connection.posting:
+        raise _out_of_order(connection)
+    connection.posting = True
+    try:
+        await _take(engine, connection, receive)
+    finally:
+        connection.posting = False
+
+
+async def _take(engine: Engine, connection: Connection, receive: Receive) -> None:
+    """Read a body and hand its packets on."""
     most_bytes = engine.options.frame_bytes
     body = await _read_body(receive, most_bytes)
     if body is None:
@@ -115,10 +126,18 @@ async def _post(engine: Engine, connection: Connection, receive: Receive) -> Non
         connection.end("parse error")
         raise bad_request() from fault
     for number, packet in enumerate(packets, 1):
-        if not connection.heard(packet) and connection.busy is not None:
+        if connection.busy is not None or connection.on_websocket:
+            raise _out_of_order(connection)
+        if not connection.hear(None, packet) and connection.busy is not None:
             await asyncio.wait([connection.busy])
         elif number % _SLICE == 0:
             await asyncio.sleep(0)
+
+
+def _out_of_order(connection: Connection) -> Refusal:
+    """A second POST beside the first, or a WebSocket: what would come in first is anybody's guess."""
+    connection.end("parse error")
+    return bad_request()
 
 
 async def _read_body(receive: Receive, most_bytes: int) -> bytes | None:

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 from realtime.wire.arguments import Arguments
 from realtime.wire.connection import Connection
-from realtime.wire.interface import OVERFLOWED, Closing, Endpoint, Reconnect, Socket
-from realtime.wire.packets import Packet, encode_ack, encode_disconnect, encode_event
+from realtime.wire.interface import Closing, Endpoint, Reconnect, Socket
+from realtime.wire.packets import Format, Packet, ack_frame, encode_ack, encode_disconnect, encode_event
 
 if TYPE_CHECKING:
     from realtime.wire.peer import Peer
@@ -18,12 +18,14 @@ _MOST_EXPECTED = 1024
 class WireSocket:
     """One connected client."""
 
-    __slots__ = ("_connection", "_expected", "_peer", "asked", "closed", "endpoint", "namespace", "open", "sid")
+    __slots__ = ("_connection", "_expected", "_peer", "asked", "closed", "endpoint", "late", "namespace", "open", "sid")
 
     def __init__(self, sid: str, namespace: str, endpoint: Endpoint, connection: Connection, peer: "Peer") -> None:
         self.sid = sid
         self.namespace = namespace
         self.endpoint = endpoint
+        self.late: bool = getattr(endpoint, "reads_late", False)
+        """Whether its events' values are read by the endpoint."""
         self.open = False
         """Whether its CONNECT was answered: before, nothing is sent."""
         self.closed = False
@@ -50,10 +52,13 @@ class WireSocket:
             write(packet.frames(connection.format))
             return
         connection.send(packet, volatile=volatile)
-        if connection.overflowing:
-            self.close(OVERFLOWED)
 
     def acknowledge(self, ack_id: int, *answers: object) -> None:
+        connection = self._connection
+        write = connection.write
+        if write is not None and self.open and connection.format is Format.JSON and self.namespace == "/":
+            write(ack_frame(ack_id, answers))  # as below, without an object for what is written once
+            return
         self.send(encode_ack(ack_id, *answers, namespace=self.namespace))
 
     def expect(self, ack_id: int, on_answer: Callable[[Socket, Arguments | None], None]) -> None:
