@@ -9,8 +9,9 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-_SLACK = 0.01
-"""The part of the duration by which something may be early: one wake-up serves what is due at nearly the same time."""
+_SLACK = 0.005
+"""The part of the duration by which a wake-up is early, so that the loop's own delay makes nothing late; it also serves
+what is due within as much again afterwards, so that few are needed."""
 
 
 class Deadlines(Generic[T]):
@@ -35,7 +36,7 @@ class Deadlines(Generic[T]):
         loop = asyncio.get_running_loop()
         self._due[item] = loop.time() + self._seconds
         if self._timer is None:
-            self._timer = loop.call_later(self._seconds, self._look)
+            self._sleep(loop)
 
     def stop(self, item: T) -> None:
         """Not count any more; nothing happens to what was not counting."""
@@ -47,7 +48,7 @@ class Deadlines(Generic[T]):
     def _look(self) -> None:
         loop = asyncio.get_running_loop()
         self._timer = None
-        by = loop.time() + self._slack
+        by = loop.time() + 2 * self._slack
         due: list[T] = []
         for item, at in self._due.items():
             if at > by:
@@ -62,4 +63,4 @@ class Deadlines(Generic[T]):
     def _sleep(self, loop: asyncio.AbstractEventLoop) -> None:
         first = next(iter(self._due.values()), None)
         if first is not None:
-            self._timer = loop.call_at(first, self._look)
+            self._timer = loop.call_at(first - self._slack, self._look)
