@@ -122,6 +122,26 @@ async def test_two_polls_at_once_end_the_session(path: str) -> None:
 
 
 @pytest.mark.parametrize("path", [ENGINE, SOCKET])
+async def test_two_posts_at_once_end_the_session(path: str) -> None:
+    rest = asyncio.Event()
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield b"4a\x1e"
+        await rest.wait()
+        yield b"4b"
+
+    async with talking(path) as server:
+        session = await server.session()
+        first = asyncio.create_task(server.request("POST", sid=session.sid, content=slow()))
+        await server.round_trips()
+        second = await session.post("4c")
+        assert (second.status_code, second.json()) == (400, {"code": 3, "message": "Bad request"})
+        assert await session.gone()
+        rest.set()
+        await first
+
+
+@pytest.mark.parametrize("path", [ENGINE, SOCKET])
 async def test_a_poll_whose_client_left_ends_the_session(path: str) -> None:
     async with talking(path) as server:
         session = await server.session()
