@@ -333,12 +333,10 @@ class Fuzzer:
 
     async def _wait_for_the_end(self) -> None:
         """Whoever said nothing any more is found out by the heartbeat, whoever does not read by the queue."""
-        for _ in range(4):
+        for _ in range(10):
             await self._clock.turn(50)
-        for _ in range(100):
             if not self.left():
                 return
-            await asyncio.sleep(0)
 
     def left(self) -> list[str]:
         """What is not as it was before."""

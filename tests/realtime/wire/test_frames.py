@@ -53,6 +53,9 @@ def ours(chunks: Iterable[bytes], extensions: list[Extension]) -> Outcome:
     messages: list[tuple[int, bytes]] = []
     try:
         for chunk in chunks:
+            if (text := reader.whole(chunk)) is not None:
+                messages.append((TEXT, text))
+                continue
             reader.feed(chunk)
             while (message := reader.next()) is not None:
                 if message[0] == CLOSE:
