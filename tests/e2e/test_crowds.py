@@ -1,0 +1,155 @@
+"""Thousands of sockets on one node: some never read, all come back at once, and nobody else notices."""
+
+import asyncio
+import json
+import statistics
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+from server.stack import RedisServer
+from tests.e2e.crowd_server import OPTIONS
+from tests.e2e.crowds import gather, scatter
+from tests.e2e.phones import register
+from tests.e2e.processes import Process, free_port, site
+from tests.support import eventually
+
+READERS = STALLED = 1000
+EVENTS, EVENT_BYTES, EVERY_MS = 80, 1000, 25
+MOST_STALLED_BYTES = STALLED * (OPTIONS.queue_bytes + 2 * OPTIONS.ahead_bytes)
+"""What 1,000 sockets that never read may cost: their queues, what the transport has and what it is being given."""
+LATER_BY_SECONDS = 0.25
+"""More than that would be felt, and less is the machine's: half of all events have to be there as before."""
+
+RETURNING, SOCKETS_PER_RIDER = 2000, 20
+MOST_GROWTH_BYTES = 24 << 20
+"""Of a node after 2,000 sockets have come, gone and come again, each time all at once: what the allocator keeps."""
+
+
+class CrowdServer(Process):
+    """A process of the wire alone, and its levels."""
+
+    def __init__(self, directory: Path) -> None:
+        self.port = free_port()
+        super().__init__(["tests.e2e.crowd_server", str(self.port)], {}, directory / "crowd.log")
+        self.http = httpx.AsyncClient(base_url=f"http://127.0.0.1:{self.port}", timeout=60)
+
+    async def ask(self, path: str = "/levels") -> dict[str, Any]:
+        levels: dict[str, Any] = (await self.http.get(path)).json()
+        return levels
+
+    def rss(self) -> int:
+        return int(psutil.Process(self.pid).memory_info().rss)
+
+
+@asynccontextmanager
+async def crowd_server(directory: Path) -> AsyncIterator[CrowdServer]:
+    server = CrowdServer(directory)
+    server.start()
+    try:
+
+        async def serves() -> bool:
+            assert server.runs, server.tail()
+            try:
+                return bool(await server.ask())
+            except httpx.TransportError:
+                return False
+
+        await eventually(serves)
+        yield server
+        assert server.log.read_text() == ""
+    finally:
+        server.kill()
+        await server.http.aclose()
+
+
+class Reader:
+    """Writes down the numbers that one client hears, and how long each was under way."""
+
+    def __init__(self) -> None:
+        self.numbers: list[int] = []
+        self.seconds: list[float] = []
+
+    def __call__(self, message: bytes) -> None:
+        name, number, sent_ns, _ = json.loads(message[2:])
+        assert name == "number"
+        self.numbers.append(number)
+        self.seconds.append((time.monotonic_ns() - sent_ns) / 1e9)
+
+
+async def told(server: CrowdServer, readers: list[Reader]) -> float:
+    """Events to everybody; when all have heard all, in order: the median of the seconds that they were under way."""
+    for reader in readers:
+        reader.seconds.clear()
+    before = len(readers[0].numbers)
+    await server.ask(f"/tell?count={EVENTS}&bytes={EVENT_BYTES}&every_ms={EVERY_MS}")
+    await eventually(lambda: all(len(reader.numbers) == before + EVENTS for reader in readers), timeout=30)
+    for reader in readers:
+        assert reader.numbers == list(range(before + EVENTS)), "in order, none missing"
+    return statistics.median(seconds for reader in readers for seconds in reader.seconds)
+
+
+async def test_a_thousand_sockets_that_never_read_cost_their_queues_and_nobody_else_anything(tmp_path: Path) -> None:
+    async with crowd_server(tmp_path) as server:
+        hearing = [Reader() for _ in range(READERS)]
+        readers = await gather(server.port, [{}] * READERS, hearing.__getitem__)
+        alone = await told(server, hearing)
+        stalled = await gather(server.port, [{"stalled": True}] * STALLED, stalled=True)
+        before = server.rss()
+        beside = await told(server, hearing)
+        levels = await server.ask()
+        assert (levels["readers"], levels["stalled"], levels["open"]) == (READERS, STALLED, READERS + STALLED)
+        assert beside < alone + LATER_BY_SECONDS
+        flooding = asyncio.create_task(server.ask(f"/flood?bytes={EVENT_BYTES}"))
+        most = server.rss()
+        while not flooding.done():
+            most = max(most, server.rss())
+            await asyncio.wait([flooding], timeout=0.02)
+        assert most - before < MOST_STALLED_BYTES
+        await eventually(lambda: server_has(server, open=READERS, sessions=READERS, peers=READERS))
+        assert (await server.ask())["reasons"] == {"too_slow": STALLED}
+        await told(server, hearing)
+        await scatter(readers + stalled)
+        nothing = {"open": 0, "unauthenticated": 0, "addresses": 0, "sessions": 0, "peers": 0, "timers": 0}
+        await eventually(lambda: server_has(server, **nothing))
+
+
+async def server_has(server: CrowdServer, **wanted: int) -> bool:
+    levels = await server.ask()
+    return {name: levels[name] for name in wanted} == wanted
+
+
+async def test_two_thousand_come_back_at_once_and_all_are_let_in(
+    database_url: str, own_redis: RedisServer, tmp_path: Path
+) -> None:
+    with site(database_url, own_redis.url, tmp_path) as running:
+        node = await running.node()
+        riders = await asyncio.gather(*(register(node.url) for _ in range(RETURNING // SOCKETS_PER_RIDER)))
+        auths = [{"token": rider.access_token, "device_id": rider.device_id} for rider in riders] * SOCKETS_PER_RIDER
+        process = psutil.Process(node.pid)
+        async with httpx.AsyncClient(base_url=node.url, timeout=30) as http:
+
+            async def sockets() -> float:
+                lines = (await http.get("/metrics")).text.splitlines()
+                return next(float(line.split()[1]) for line in lines if line.startswith("throttlecove_sockets "))
+
+            async def all_gone() -> bool:
+                return await sockets() == 0
+
+            members = await gather(node.port, auths)
+            assert await sockets() == RETURNING
+            await scatter(members)
+            await eventually(all_gone)
+            before = process.memory_info().rss
+            for _ in range(2):
+                members = await gather(node.port, auths)
+                assert await sockets() == RETURNING
+                await scatter(members)
+                await eventually(all_gone)
+            grown = process.memory_info().rss - before
+            assert grown < MOST_GROWTH_BYTES
