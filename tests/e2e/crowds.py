@@ -72,7 +72,7 @@ class Member(asyncio.Protocol):
             self.open.set_result(message)
             if self._stalled:
                 self.transport.pause_reading()
-        elif message.startswith(b"42"):
+        elif message.startswith((b"42", b"43")):
             self._on_message(message)
 
     def say(self, data: bytes) -> None:

@@ -26,6 +26,9 @@ MOST_STALLED_BYTES = STALLED * (OPTIONS.queue_bytes + 2 * OPTIONS.ahead_bytes)
 LATER_BY_SECONDS = 0.25
 """More than that would be felt, and less is the machine's: half of all events have to be there as before."""
 
+ASKING, QUESTIONS = 200, 100
+"""Sockets, and what each asks one after another without waiting for an answer."""
+
 RETURNING, SOCKETS_PER_RIDER = 2000, 20
 MOST_GROWTH_BYTES = 24 << 20
 """Of a node after 2,000 sockets have come, gone and come again, each time all at once: what the allocator keeps."""
@@ -117,6 +120,25 @@ async def test_a_thousand_sockets_that_never_read_cost_their_queues_and_nobody_e
         await scatter(readers + stalled)
         nothing = {"open": 0, "unauthenticated": 0, "addresses": 0, "sessions": 0, "peers": 0, "timers": 0}
         await eventually(lambda: server_has(server, **nothing))
+
+
+async def test_each_socket_s_order_is_kept_both_ways_under_load(tmp_path: Path) -> None:
+    async with crowd_server(tmp_path) as server:
+        heard: list[list[bytes]] = [[] for _ in range(ASKING)]
+        members = await gather(server.port, [{}] * ASKING, lambda number: heard[number].append)
+        telling = asyncio.create_task(server.ask(f"/tell?count={EVENTS}&bytes={EVENT_BYTES}&every_ms=5"))
+        for question in range(QUESTIONS):
+            for number, member in enumerate(members):
+                member.say(b'42%d["echo",%d]' % (question, number))
+            await asyncio.sleep(0)
+        await telling
+        await eventually(lambda: all(len(messages) == QUESTIONS + EVENTS for messages in heard), timeout=30)
+        for number, messages in enumerate(heard):
+            acks = [message for message in messages if message.startswith(b"43")]
+            assert acks == [b"43%d[%d]" % (question, number) for question in range(QUESTIONS)]
+            told = [json.loads(message[2:])[1] for message in messages if message.startswith(b"42")]
+            assert told == list(range(EVENTS))
+        await scatter(members)
 
 
 async def server_has(server: CrowdServer, **wanted: int) -> bool:
