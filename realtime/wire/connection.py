@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import structlog
 
 from realtime.wire.handshake import Request, wsgi_environ
-from realtime.wire.link import Link
+from realtime.wire.link import Link, Taker
 from realtime.wire.outbox import Outbox
 from realtime.wire.packets import Format, Lane, Packet, engine_packet
 
@@ -53,6 +53,8 @@ class Connection:
 
     __slots__ = (
         "_engine",
+        "_full",
+        "_held",
         "_link",
         "_outbox",
         "address",
@@ -65,6 +67,7 @@ class Connection:
         "request",
         "sid",
         "signed_in",
+        "taker",
         "upgrade",
         "write",
     )
@@ -76,6 +79,8 @@ class Connection:
         self.format = Format.JSON
         """How packets are written to this client; its CONNECT decides."""
         self.listener: Listener
+        self.taker: Taker | None = None
+        """Who takes what it can of the WebSocket's text as it arrived, before it is read for the listener."""
         self.signed_in = False
         """Whether it has said who it is."""
         self.request: Request | None = None
@@ -91,17 +96,46 @@ class Connection:
         self._engine = engine
         self._link: Link | None = None
         self._outbox: Outbox | None = None
+        self._held: list[Packet] | None = None
+        """What is live and was sent in this turn of the loop: it leaves in one write at its end."""
+        self._full = False
         self.write: Callable[[bytes], None] | None = None
-        """Writes frames straight to the transport; None while that is full, or polled, or gone."""
+        """Writes frames straight to the transport; None while that is full, polled, gone, or something is held."""
 
     # What leaves
 
     def send(self, packet: Packet, *, volatile: bool = False) -> None:
         """Write the packet, or keep it until the transport takes it, `volatile` ones not. Never waits nor raises."""
+        if self._held is not None and packet.lane is Lane.LIVE:
+            self._held.append(packet)
+            return
+        self.release()
         if self.write is not None:
             self.write(packet.frames(self.format))
         elif not self.closed and not (volatile and self.stalled):
             self._keep(packet)
+
+    def hold(self, packet: Packet) -> None:
+        """Send a live packet at the end of this turn, with those that follow it; asked for while `write` is set.
+
+        A tick has a packet for each topic, and a listener many topics: each write would be a call of the kernel.
+        """
+        self._held = [packet]
+        self.write = None
+        self._engine.holding(self)
+
+    def release(self) -> None:
+        """Write what is held."""
+        held, self._held = self._held, None
+        if held is None:
+            return
+        if self._link is not None and not self._full:
+            self.write = self._link.transport.write
+            self.write(b"".join([packet.frames(self.format) for packet in held]))
+            return
+        for packet in held:
+            if not self.closed:  # what waits may become too much on the way
+                self._keep(packet)
 
     @property
     def on_websocket(self) -> bool:
@@ -165,7 +199,7 @@ class Connection:
             return
         self.closed = True
         self.write = None
-        self._outbox = None
+        self._outbox = self._held = None
         within = self._engine.options.close_within_seconds
         upgrade, self.upgrade = self.upgrade, None
         if upgrade is not None:
@@ -249,24 +283,28 @@ class Connection:
 
     def full(self, _link: Link) -> None:
         """The transport is full: what is sent from now on waits."""
+        self._full = True
         self.write = None
 
     def writable(self, link: Link) -> None:
         """The transport takes bytes: write what waits until it is full again."""
         if self.closed:
             return
+        self._full = False
         self.write = link.transport.write
         while self._outbox is not None and self.write is not None:
             self.write(self._outbox.take_frames(self.format, self._engine.options.ahead_bytes))
             if self._outbox is not None and not self._outbox:
                 self._outbox = None
                 self._engine.drained(self)
+        self.release()
 
 
 class Upgrade:
     """The probe that moves a polling session to WebSocket; what is sent meanwhile waits for its end."""
 
     __slots__ = ("_connection", "_engine", "link", "probed")
+    taker: Final = None
 
     def __init__(self, engine: "Engine", connection: Connection, link: Link) -> None:
         self._engine = engine

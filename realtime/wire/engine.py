@@ -58,6 +58,7 @@ class Engine:
         """What becomes of a session for which too much waits, or something durable for too long."""
         self.keeps_requests: Callable[[], bool] = lambda: False
         """Whether new sessions remember the request that opened them, which costs some memory each."""
+        self._holding: list[Connection] = []
         self._listen = listen
         self._origins = Origins(options.allowed_origins)
         self._proxies = _TrustedHosts(options.trusted_proxies)
@@ -194,6 +195,17 @@ class Engine:
         if connection in self._pongs:
             self._pongs.stop(connection)
             self._pings.start(connection)
+
+    def holding(self, connection: Connection) -> None:
+        """It has something to write at the end of this turn of the loop."""
+        if not self._holding:
+            asyncio.get_running_loop().call_soon(self._release)
+        self._holding.append(connection)
+
+    def _release(self) -> None:
+        holding, self._holding = self._holding, []
+        for connection in holding:
+            connection.release()
 
     def kept(self, connection: Connection) -> None:
         """Something durable waits."""

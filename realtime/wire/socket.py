@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 from realtime.wire.arguments import Arguments
 from realtime.wire.connection import Connection
-from realtime.wire.interface import Closing, Endpoint, Reconnect, Socket
-from realtime.wire.packets import Format, Packet, ack_frame, encode_ack, encode_disconnect, encode_event
+from realtime.wire.interface import Closing, Endpoint, Inbox, Reconnect, Socket
+from realtime.wire.packets import Format, Lane, Packet, ack_frame, encode_ack, encode_disconnect, encode_event
 
 if TYPE_CHECKING:
     from realtime.wire.peer import Peer
@@ -18,14 +18,25 @@ _MOST_EXPECTED = 1024
 class WireSocket:
     """One connected client."""
 
-    __slots__ = ("_connection", "_expected", "_peer", "asked", "closed", "endpoint", "late", "namespace", "open", "sid")
+    __slots__ = (
+        "_connection",
+        "_expected",
+        "_peer",
+        "asked",
+        "closed",
+        "endpoint",
+        "inbox",
+        "namespace",
+        "open",
+        "sid",
+    )
 
     def __init__(self, sid: str, namespace: str, endpoint: Endpoint, connection: Connection, peer: "Peer") -> None:
         self.sid = sid
         self.namespace = namespace
         self.endpoint = endpoint
-        self.late: bool = getattr(endpoint, "reads_late", False)
-        """Whether its events' values are read by the endpoint."""
+        self.inbox: Inbox | None = None
+        """Where its usual events go while it is open, if the endpoint has such a thing."""
         self.open = False
         """Whether its CONNECT was answered: before, nothing is sent."""
         self.closed = False
@@ -49,7 +60,10 @@ class WireSocket:
             return
         connection = self._connection
         if (write := connection.write) is not None:
-            write(packet.frames(connection.format))
+            if packet.lane is Lane.LIVE:
+                connection.hold(packet)
+            else:
+                write(packet.frames(connection.format))
             return
         connection.send(packet, volatile=volatile)
 

@@ -5,8 +5,9 @@ import asyncio
 import pytest
 import uvloop
 
+from realtime.wire.interface import STOPPING
 from realtime.wire.options import WireOptions
-from realtime.wire.packets import encode_event
+from realtime.wire.packets import Lane, encode_event
 from tests.realtime.serving import Recorder, Serving, StalledClient, serving
 from tests.support.waiting import eventually
 
@@ -112,3 +113,50 @@ async def test_a_reader_that_was_slow_gets_everything_in_order() -> None:
 def test_the_same_on_uvloop() -> None:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(slow_reader_gets_everything())
+
+
+async def test_live_packets_of_one_turn_leave_in_one_write_and_what_is_durable_keeps_its_place() -> None:
+    endpoint = Recorder()
+    async with serving(endpoint) as up, up.signed_in() as client:
+        socket = endpoint.opens[0]
+        writes = count_writes(up)
+        for number in range(50):
+            socket.send(encode_event("dot", number, lane=Lane.LIVE))
+        assert writes == []
+        for number in range(50):
+            assert await client.event("dot") == number
+        assert len(writes) == 1
+        socket.send(encode_event("dot", 50, lane=Lane.LIVE))
+        socket.send(encode_event("word", 51))
+        socket.send(encode_event("dot", 52, lane=Lane.LIVE))
+        assert [await client.event("dot"), await client.event("word"), await client.event("dot")] == [50, 51, 52]
+
+
+async def test_what_is_held_for_the_end_of_a_turn_is_not_sent_after_a_close() -> None:
+    endpoint = Recorder()
+    async with serving(endpoint) as up, up.signed_in() as client:
+        endpoint.opens[0].send(encode_event("dot", 1, lane=Lane.LIVE))
+        endpoint.opens[0].close(STOPPING)
+        assert (await client.event("error"))["code"] == STOPPING.code
+        assert await client.closed() == STOPPING.status
+
+
+def count_writes(up: Serving) -> list[int]:
+    """Sizes of what the only connection writes from now on."""
+    sizes: list[int] = []
+    transport = transport_of(up)
+    written = transport.write
+
+    class Counting:
+        def __getattr__(self, name: str) -> object:
+            return getattr(transport, name)
+
+        def write(self, data: bytes) -> None:
+            sizes.append(len(data))
+            written(data)
+
+    connection = next(iter(up.wire.engine.sessions.values()))
+    assert connection._link is not None
+    connection._link.transport = Counting()  # type: ignore[assignment]
+    connection.write = connection._link.transport.write
+    return sizes
