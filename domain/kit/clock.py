@@ -40,8 +40,7 @@ class SystemClock:
     def epoch_ms(self) -> int:
         return time.time_ns() // 1_000_000
 
-    def monotonic(self) -> float:
-        return time.monotonic()
+    monotonic = staticmethod(time.monotonic)  # itself, not a call of it: some are asked with every event
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)

@@ -34,11 +34,6 @@ def body_of(problem: Problem, trace_id: str | None = None) -> ErrorBody:
 
 def decode_only(arguments: Arguments, decoder: PayloadDecoder[P]) -> P:
     """The one object that every event carries, as its type. Raises Invalid with the field at fault."""
-    if arguments.late:
-        try:
-            return arguments.decode(decoder)
-        except (msgspec.MsgspecError, ValueError, RecursionError):
-            return decode_only(arguments.read(), decoder)  # what exactly is wrong
     if arguments.binary:
         raise Invalid("binary where text is due: send one JSON object")
     if len(arguments) != 1:

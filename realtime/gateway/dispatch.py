@@ -11,6 +11,7 @@ from functools import partial
 from types import CoroutineType
 from typing import Any, Final
 
+import msgspec
 import structlog
 
 from domain.kit.clock import Clock
@@ -20,19 +21,20 @@ from domain.kit.tasks import TaskOwner
 from realtime.gateway.answers import Refusal, body_of, decode_only
 from realtime.gateway.client import Client
 from realtime.gateway.codes import ABUSED
-from realtime.gateway.contracts import Answer, Lane, Limit
+from realtime.gateway.contracts import Answer, Lane, Limit, Result
 from realtime.gateway.events.session import ERROR, ErrorEvent
 from realtime.gateway.lanes import LaneLimits, LaneQueue
 from realtime.gateway.limits import TokenBucket
 from realtime.gateway.metrics import GatewayMetrics
 from realtime.gateway.registry import Registry, Route
+from realtime.wire.interface import Taken
 from realtime.wire.packets import Arguments
 
 _log = structlog.get_logger(__name__)
 
 _LONGEST_ECHO = 100
 """Characters of an unknown event name that are echoed."""
-_OK = "ok"
+_NOT, _DONE, _ANSWERED = Taken.NOT, Taken.DONE, Taken.ANSWERED
 _UNKNOWN = "unknown"
 _EMPTY: Final[dict[str, object]] = {}
 _REFUSALS = Limit(per_second=20.0, burst=1000)
@@ -47,20 +49,58 @@ class DispatchOptions:
     lane: LaneLimits = field(default_factory=LaneLimits)
 
 
+class _Use(TokenBucket):
+    """What one client has of a route: how often it may send that event."""
+
+    __slots__ = ("route",)
+
+    def __init__(self, route: Route, now: float) -> None:
+        super().__init__(route.limit, now)
+        self.route = route
+
+
 class Inbox:
     """Takes the events of one client; made by `Dispatcher.inbox`."""
 
-    __slots__ = ("_buckets", "_dispatcher", "_lanes", "_refusals", "client", "ready")
+    __slots__ = ("_dispatcher", "_lanes", "_refusals", "_uses", "client", "ready")
 
     def __init__(self, dispatcher: "Dispatcher", client: Client) -> None:
         self.client = client
         self.ready = False
         """Whether the features have been told of the client."""
         self._dispatcher = dispatcher
-        self._buckets: dict[str, TokenBucket] | None = None
+        self._uses: dict[bytes, _Use] | None = None
+        """The events that the client has sent, by their names as they arrive."""
         self._refusals: TokenBucket | None = None
         self._lanes: dict[Lane, LaneQueue] | None = None
         """The lanes that are busy."""
+
+    def take(self, name: bytes, value: bytes, ack: bytes) -> Taken:
+        """See `interface.Inbox`: what `event` does, in the same order and fewer steps, for what nearly every event is.
+
+        That is one without a fault whose lane is idle, and not the client's first of its name.
+        """
+        use = self._uses.get(name) if self._uses is not None else None
+        if use is None or (self._lanes and use.route.lane in self._lanes) or use.take(self._dispatcher.monotonic()):
+            return _NOT
+        route = use.route
+        try:
+            payload = route.decode(value)
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            use.give_back()
+            return _NOT
+        try:
+            result = route.handle(self.client, payload)
+        except Exception as error:  # noqa: BLE001 - the edge that answers and logs
+            self._fail(route, error, int(ack) if ack else None)
+            return _ANSWERED
+        if result is None:
+            route.done += 1
+            return _DONE
+        rest = self._go_on(route, result, int(ack) if ack else None)
+        if rest is not None:
+            self._begin(route.lane, rest)
+        return _ANSWERED
 
     def event(self, name: str, arguments: Arguments, ack_id: int | None) -> None:
         """Admit an event, or refuse it at once."""
@@ -74,7 +114,7 @@ class Inbox:
         try:
             self._take(route)
             payload = decode_only(arguments, route.contract.decoder)
-            lane = self._lanes.get(route.contract.lane) if self._lanes else None
+            lane = self._lanes.get(route.lane) if self._lanes else None
             if lane is not None:
                 lane.hold(partial(self._call, route, payload, ack_id), arguments.size)
                 return
@@ -83,7 +123,7 @@ class Inbox:
             return
         rest = self._call(route, payload, ack_id)
         if rest is not None:
-            self._begin(route.contract.lane, rest)
+            self._begin(route.lane, rest)
 
     def fault(self, problem: Problem, ack_id: int | None) -> None:
         """Answer a packet that could not be read."""
@@ -115,6 +155,10 @@ class Inbox:
         except Exception as error:  # noqa: BLE001 - the edge that answers and logs
             self._fail(route, error, ack_id)
             return None
+        return self._go_on(route, result, ack_id)
+
+    def _go_on(self, route: Route, result: Result, ack_id: int | None) -> Coroutine[Any, Any, None] | None:
+        """From what a handler gave at once; the rest of its work when that is a coroutine."""
         if isinstance(result, CoroutineType):
             return self._finish(route, result, ack_id)
         self._settle(route, result, ack_id)
@@ -151,11 +195,11 @@ class Inbox:
         except Exception as error:  # noqa: BLE001 - an answer that cannot be encoded is our fault, told like any other
             self._fail(route, error, ack_id)
         else:
-            self._dispatcher.metrics.event(route.contract.name, _OK)
+            route.done += 1
 
     def _fail(self, route: Route, error: BaseException, ack_id: int | None) -> None:
         """Answer what a handler raised: a problem as it is, anything else as `internal`, logged with its trace id."""
-        name = route.contract.name
+        name = route.name
         if isinstance(error, Problem):
             self._answer(name, name, error, ack_id, None)
             return
@@ -174,15 +218,14 @@ class Inbox:
 
     def _take(self, route: Route) -> None:
         now = self._dispatcher.monotonic()
-        if self._buckets is None:
-            self._buckets = {}
-        name = route.contract.name
-        bucket = self._buckets.get(name)
-        if bucket is None:
-            bucket = self._buckets[name] = TokenBucket(route.limit, now)
-        if wait := bucket.take(now):
+        if self._uses is None:
+            self._uses = {}
+        use = self._uses.get(route.key)
+        if use is None:
+            use = self._uses[route.key] = _Use(route, now)
+        if wait := use.take(now):
             retry_after_ms = max(1, round(wait * 1000))
-            raise RateLimited(f"more {name} than this socket may send", retry_after_ms=retry_after_ms)
+            raise RateLimited(f"more {route.name} than this socket may send", retry_after_ms=retry_after_ms)
 
     def _begin(self, lane: Lane, rest: Coroutine[Any, Any, None]) -> None:
         """The lane is busy until this coroutine, and what waits for it, has ended."""
@@ -228,6 +271,7 @@ class Dispatcher:
         self.owner = owner
         self.metrics = metrics
         self.options = options
+        metrics.watch(registry)
 
     def inbox(self, client: Client) -> Inbox:
         """Where the events of this client go."""

@@ -32,6 +32,7 @@ from realtime.gateway.sessions import (
     TokenEnds,
     Verifier,
 )
+from realtime.wire.interface import Inbox as WireInbox
 from realtime.wire.interface import Socket
 from realtime.wire.packets import Arguments
 
@@ -75,8 +76,6 @@ class GatewayOptions:
 
 class Gateway:
     """The wire's endpoint, and the register of clients by socket, user and session."""
-
-    reads_late = True
 
     def __init__(
         self,
@@ -149,6 +148,10 @@ class Gateway:
             except Exception:  # noqa: BLE001 - the edge that logs
                 _log.exception("connect_hook_failed", connection=client.trace_id)
                 client.close(FAULTY)
+
+    def inbox_of(self, socket: Socket) -> WireInbox:
+        """Where the client's usual events go."""
+        return self._inboxes[socket.sid]
 
     def event(self, socket: Socket, name: str, arguments: Arguments, ack_id: int | None) -> None:
         """Hand an event to the client's inbox."""

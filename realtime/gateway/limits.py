@@ -6,11 +6,11 @@ from realtime.gateway.contracts import Limit
 class TokenBucket:
     """Holds up to `burst` tokens and gains `per_second`; it begins full."""
 
-    __slots__ = ("_limit", "_refilled", "_tokens")
+    __slots__ = ("_burst", "_per_second", "_refilled", "_tokens")
 
     def __init__(self, limit: Limit, now: float) -> None:
-        self._limit = limit
-        self._tokens = float(limit.burst)
+        self._per_second = limit.per_second
+        self._tokens = self._burst = float(limit.burst)
         self._refilled = now
 
     def take(self, now: float) -> float:
@@ -18,13 +18,16 @@ class TokenBucket:
 
         `now` is monotonic, in seconds.
         """
-        per_second, burst = self._limit
-        tokens = self._tokens + (now - self._refilled) * per_second
+        tokens, most = self._tokens + (now - self._refilled) * self._per_second, self._burst
         self._refilled = now
-        if tokens > burst:  # not min(): a call for every event
-            tokens = float(burst)
+        if tokens > most:  # noqa: PLR1730 - min() is a call for every event
+            tokens = most
         if tokens >= 1.0:
             self._tokens = tokens - 1.0
             return 0.0
         self._tokens = tokens
-        return (1.0 - tokens) / per_second
+        return (1.0 - tokens) / self._per_second
+
+    def give_back(self) -> None:
+        """Put the token back that was just taken."""
+        self._tokens += 1.0

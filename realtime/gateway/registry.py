@@ -1,20 +1,34 @@
 """Which handler answers which event: collected once at start from the objects that carry `@handles` methods."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from realtime.gateway.client import Client
-from realtime.gateway.contracts import CONTRACT_ATTRIBUTE, Contract, Limit, Result
+from realtime.gateway.contracts import CONTRACT_ATTRIBUTE, Contract, Lane, Limit, Result
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Route:
     """A contract, the bound method that handles it, and the limit in force."""
 
     contract: Contract[Any]
     handle: Callable[[Client, Any], Result]
     limit: Limit
+    done: int = 0
+    """Events that went well; a plain number, counted up in many places, and told to operators by `EventCounts`."""
+    name: str = field(init=False)
+    key: bytes = field(init=False)
+    """The event's name as it stands in a packet."""
+    lane: Lane = field(init=False)
+    decode: Callable[[bytes], Any] = field(init=False)
+    """The payload of JSON. Raises msgspec's errors, UnicodeDecodeError or RecursionError."""
+
+    def __post_init__(self) -> None:
+        self.name = self.contract.name
+        self.key = self.name.encode()
+        self.lane = self.contract.lane
+        self.decode = self.contract.decoder.json.decode
 
 
 class Registry:

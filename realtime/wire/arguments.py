@@ -4,8 +4,7 @@ JSON stays text until then, so that a contract's payload goes straight into its 
 attachments are plain Python already.
 """
 
-from collections.abc import Callable
-from typing import ClassVar, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import msgspec
 
@@ -34,8 +33,6 @@ class Arguments(msgspec.Struct, eq=False):
     """Bytes, those of attachments included."""
     binary: bool = False
     """Whether any value is binary: no contract has one."""
-    late: ClassVar[bool] = False
-    """Whether they are read only now, and may turn out to be something else (`LateArguments`)."""
 
     def __len__(self) -> int:
         return len(self.raw)
@@ -46,10 +43,6 @@ class Arguments(msgspec.Struct, eq=False):
         Raises msgspec.ValidationError (its message names the field as a path), msgspec.DecodeError or RecursionError.
         """
         return decoder.json.decode(self.raw[0])
-
-    def read(self) -> "Arguments":
-        """Themselves; see `LateArguments`."""
-        return self
 
     def values(self) -> list[object]:
         """All arguments in plain Python; binary ones are `bytes`. Raises ValueError (of which DecodeError is one)."""
@@ -71,32 +64,3 @@ class PlainArguments(Arguments, eq=False):
     def values(self) -> list[object]:
         """See `Arguments.values`."""
         return self.plain
-
-
-class LateArguments(Arguments, eq=False):
-    """One value in JSON, as far as a look at the beginning of its event tells; read once, by the first who wants it.
-
-    For endpoints that decode each value into a type anyway: they read it without a second pass. Whatever is wrong with
-    it they find out by `read`, which looks at the whole event as carefully as at any other.
-    """
-
-    late: ClassVar[bool] = True
-    text: str = ""
-    begin: int = 0
-    whole: Callable[[str], Arguments] | None = None
-
-    def __len__(self) -> int:
-        return len(self.read())
-
-    def decode(self, decoder: PayloadDecoder[P]) -> P:
-        """See `Arguments.decode`; more than one value is a DecodeError."""
-        return decoder.json.decode(self.text[self.begin : -1])
-
-    def values(self) -> list[object]:
-        """See `Arguments.values`. Raises Problem too."""
-        return self.read().values()
-
-    def read(self) -> Arguments:
-        """The arguments, whatever they are. Raises Problem."""
-        assert self.whole is not None  # noqa: S101 - given by whoever makes one
-        return self.whole(self.text)

@@ -5,13 +5,25 @@ Everything above is written against these types only, so that another wire can t
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import Enum, StrEnum
 from typing import Protocol
 
 from domain.kit.errors import Problem
 from realtime.wire.packets import Arguments, Lane, Packet
 
-__all__ = ("OVERFLOWED", "SILENT", "STOPPING", "Closing", "Endpoint", "Lane", "Reconnect", "Refused", "Socket")
+__all__ = (
+    "OVERFLOWED",
+    "SILENT",
+    "STOPPING",
+    "Closing",
+    "Endpoint",
+    "Inbox",
+    "Lane",
+    "Reconnect",
+    "Refused",
+    "Socket",
+    "Taken",
+)
 
 
 class Reconnect(StrEnum):
@@ -116,8 +128,8 @@ class Socket(Protocol):
 class Endpoint(Protocol):
     """What the wire calls. For one socket the calls come in the order of arrival, and none of them may wait.
 
-    One that has an attribute `reads_late`, and it is true, decodes each event's value into a type of its own: it may be
-    given values that were not read before (`LateArguments`), and answers itself what is wrong with them.
+    One that decodes each event's value into a type of its own may have a method `inbox_of(socket)` too: what it gives
+    takes the usual events of that socket without a first pass over their values (`Inbox`).
     """
 
     def admit(self, socket: Socket, auth: Arguments) -> Awaitable[None] | None:
@@ -141,4 +153,27 @@ class Endpoint(Protocol):
 
     def closed(self, socket: Socket, reason: str) -> None:
         """The end of an admitted client, called exactly once, also when it never was `opened`."""
+        ...
+
+
+class Taken(Enum):
+    """What became of an event that an `Inbox` was shown."""
+
+    NOT = 0
+    """Nothing has happened: the event is read as any other, and comes by `Endpoint.event`."""
+    DONE = 1
+    """It is done, and acknowledged with an empty object if its sender asked."""
+    ANSWERED = 2
+    """The endpoint answers itself, now or later."""
+
+
+class Inbox(Protocol):
+    """Takes the usual events of one socket as they arrived; whatever is wrong with one is said by `Endpoint.event`."""
+
+    def take(self, name: bytes, value: bytes, ack: bytes) -> Taken:
+        """An event: its name as it was written, what seems to be its only argument in JSON, and the digits of its ack.
+
+        `ack` is empty when none is asked for. Nothing but the ends of the value was looked at: it may be no JSON, or
+        two arguments, or no UTF-8.
+        """
         ...

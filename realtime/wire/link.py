@@ -46,8 +46,21 @@ _SERVER_ERROR: Final = 1011
 _NOT_UTF8: Final = 1007
 
 
+class Taker(Protocol):
+    """Who takes text messages as they arrived, as far as it can."""
+
+    def take(self, packet: bytes) -> bool:
+        """One message, not decoded. False: it is for `Hearing.hear`. Raises UnicodeDecodeError."""
+        ...
+
+
 class Hearing(Protocol):
     """Who hears what arrives on a link: a session, or an upgrade of one that is being tried."""
+
+    @property
+    def taker(self) -> Taker | None:
+        """Who takes what it can before `hear` is asked."""
+        ...
 
     def hear(self, link: "Link", data: str | bytes) -> bool:
         """One message. False: no more for now, until `link.go_on()`."""
@@ -275,8 +288,8 @@ class Link(asyncio.Protocol):
         try:
             if text is None:
                 self._read_slice()
-            elif self._hearing is not None and not self._hearing.hear(self, text.decode()):
-                self._hold()
+            else:
+                self._read_text(text)
         except FrameFault as fault:
             self._fail(fault.status)
         except UnicodeDecodeError:
@@ -284,6 +297,16 @@ class Link(asyncio.Protocol):
         except Exception:  # noqa: BLE001 - the edge: a fault of ours ends this connection and nothing else
             _log.exception("connection_failed")
             self._fail(_SERVER_ERROR)
+
+    def _read_text(self, text: bytes) -> bool:
+        """Hand on one text message. False: no more for now."""
+        hearing = self._hearing
+        if hearing is None or ((taker := hearing.taker) is not None and taker.take(text)):
+            return True
+        if hearing.hear(self, text.decode()):
+            return True
+        self._hold()
+        return False
 
     def _read_slice(self) -> None:
         reader = self._reader
@@ -294,9 +317,11 @@ class Link(asyncio.Protocol):
             opcode, data = message
             messages += 1
             size += len(data)
-            if opcode in (TEXT, BINARY):
-                hearing = self._hearing
-                if hearing is not None and not hearing.hear(self, data.decode() if opcode == TEXT else data):
+            if opcode == TEXT:
+                if not self._read_text(data):
+                    return
+            elif opcode == BINARY:
+                if self._hearing is not None and not self._hearing.hear(self, data):
                     self._hold()
                     return
             elif opcode == PING:

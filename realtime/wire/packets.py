@@ -18,6 +18,8 @@ from realtime.wire.header import ROOT, Format, Kind
 from realtime.wire.msgpack import pack
 
 __all__ = (
+    "EMPTY_ACKS",
+    "EMPTY_ANSWER",
     "Arguments",
     "Carried",
     "Format",
@@ -45,6 +47,9 @@ _TEXT, _BINARY = 0x81, 0x82
 _TO_BINARY = Kind.BINARY_EVENT - Kind.EVENT
 _SHORT = {first: tuple(bytes((first, length)) for length in range(126)) for first in (_TEXT, _BINARY)}
 _SHORT_TEXT = _SHORT[_TEXT]
+EMPTY_ANSWER = b"[{}]"
+EMPTY_ACKS = tuple(_SHORT_TEXT[len(b"43") + digits + len(EMPTY_ANSWER)] + b"43" for digits in range(17))
+"""What stands before the digits of an ack id, by their number, and behind them: the ack of nearly every event."""
 
 
 class Lane(IntEnum):

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from domain.kit.errors import Invalid, Problem, TooLarge
-from realtime.wire.arguments import Arguments, LateArguments, PlainArguments
+from realtime.wire.arguments import Arguments, PlainArguments
 from realtime.wire.bad_json import bad_json
 from realtime.wire.binary import BadPlaceholder, put_back
 from realtime.wire.depth import deeper_than
@@ -36,7 +36,6 @@ __all__ = (
     "Header",
     "Kind",
     "Malformed",
-    "glance",
     "parse_ack",
     "parse_auth",
     "parse_event",
@@ -46,10 +45,6 @@ __all__ = (
 
 _HEADER = re.compile(r"([0-6])(?:(\d{1,10})-)?(?:(/[^,]*)(?:,|\Z))?(\d{0,16})", re.ASCII)
 _EVENT, _JSON, _MSGPACK = Kind.EVENT, Format.JSON, Format.MSGPACK
-_USUAL = re.compile(r'2(\d{0,15})\["([^"\\\x00-\x1f]{1,64})",', re.ASCII).match
-_MOST_UTF8 = 4
-"""Bytes of a character."""
-_NONE: list[msgspec.Raw] = []
 _BINARY = (Kind.BINARY_EVENT, Kind.BINARY_ACK)
 _LONGEST_START = 18
 """Characters up to the bracket behind a type and an ack id."""
@@ -99,29 +94,6 @@ def _header(text: str) -> Header:
     if header.attachments > MOST_ATTACHMENTS:
         raise Malformed(TooLarge(f"a packet has at most {MOST_ATTACHMENTS} binary attachments"), header.asked)
     return header
-
-
-def glance(text: str, most_bytes: int) -> tuple[str, Arguments, int | None] | None:
-    """The name, the arguments and the ack id of an event that begins as nearly all do, its value not read yet.
-
-    None for any other packet, which is then parsed as a whole. `most_bytes` as of `parse_event`.
-    """
-    match = _USUAL(text)
-    if match is None or text[-1] != "]" or len(text) * _MOST_UTF8 > most_bytes:
-        return None
-    ack, name = match.groups()
-    if name in RESERVED:
-        return None
-    arguments = LateArguments(_NONE, len(text) - match.start(2) + 2, False, text, match.end(), _read_whole)
-    return name, arguments, int(ack) if ack else None
-
-
-def _read_whole(text: str) -> Arguments:
-    """The arguments of an event that was glanced at. Raises Problem."""
-    try:
-        return parse_event(parse_header(text), len(text) * _MOST_UTF8)[1]
-    except Malformed as fault:
-        raise fault.problem from fault
 
 
 def parse_event(header: Header, most_bytes: int, parts: Sequence[bytes] = ()) -> tuple[str, Arguments]:

@@ -14,9 +14,9 @@ from domain.kit.errors import Conflict, Internal, Invalid, Problem, TooLarge
 from domain.kit.ids import new_trace_id
 from realtime.wire.connection import Connection, Violation
 from realtime.wire.header import Format, Header, Kind, Malformed
-from realtime.wire.interface import OVERFLOWED, SILENT, STOPPING, Closing, Refused
-from realtime.wire.packets import Packet, encode_connect, encode_connect_error
-from realtime.wire.parser import glance, parse_ack, parse_auth, parse_event, parse_header, unpack_header
+from realtime.wire.interface import OVERFLOWED, SILENT, STOPPING, Closing, Refused, Taken
+from realtime.wire.packets import EMPTY_ACKS, EMPTY_ANSWER, Packet, encode_connect, encode_connect_error
+from realtime.wire.parser import parse_ack, parse_auth, parse_event, parse_header, unpack_header
 from realtime.wire.socket import WireSocket, farewell
 
 if TYPE_CHECKING:
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 _log = structlog.get_logger(__name__)
 
+_NOT, _DONE = Taken.NOT, Taken.DONE
+_MOST_DIGITS = 15
+"""Of an ack id that is taken as it comes; longer ones are looked at more closely."""
 _MOST_REFUSALS = 20
 _MOST_NAMESPACES = 16
 _SID_BYTES = 15
@@ -51,6 +54,7 @@ class Peer:
     def __init__(self, wire: "Wire", connection: Connection) -> None:
         self._wire = wire
         self._connection = connection
+        connection.taker = self
         self._root: WireSocket | None = None
         """The open socket of namespace `/`, which most connections have alone."""
         self._sockets: dict[str, WireSocket] | None = None
@@ -65,12 +69,6 @@ class Peer:
 
     def message(self, data: str | bytes) -> Awaitable[None] | None:
         """One Engine.IO message. Raises Violation when the connection cannot go on."""
-        root = self._root
-        if root is not None and root.late and self._partial is None and isinstance(data, str) and not root.closed:
-            usual = glance(data, self._wire.options.event_bytes)
-            if usual is not None and self._connection.format is Format.JSON:
-                root.endpoint.event(root, *usual)
-                return None
         try:
             if isinstance(data, bytes):
                 return self._binary(data)
@@ -83,6 +81,32 @@ class Peer:
         except Malformed as fault:
             self._answer(fault)
         return None
+
+    def take(self, packet: bytes) -> bool:
+        """Hand on a whole Engine.IO text packet if it is a usual event: `42<ack id>["name",value]`, of namespace `/`.
+
+        False, and nothing has happened, for every other packet: that is for `message`. All that a client does often
+        comes through here, so this is one function, without a regular expression or an object for what is found.
+        """
+        root = self._root
+        if root is None or (inbox := root.inbox) is None or self._partial is not None or root.closed:
+            return False
+        head, _, rest = packet.partition(b'",')
+        start, _, name = head.partition(b'["')
+        ack = start[2:]
+        if not start.isdigit() or start[:2] != b"42" or rest[-1:] != b"]" or (ack[:1] == b"0" and ack != b"0"):
+            return False
+        if len(ack) > _MOST_DIGITS or len(packet) > self._wire.options.event_bytes:
+            return False
+        if not packet.isascii():
+            packet.decode()  # raises UnicodeDecodeError
+        taken = inbox.take(name, rest[:-1], ack)
+        if taken is _DONE and ack:
+            if (write := self._connection.write) is not None:
+                write(EMPTY_ACKS[len(ack)] + ack + EMPTY_ANSWER)
+            else:
+                root.acknowledge(int(ack), {})
+        return taken is not _NOT
 
     def ended(self, reason: str) -> None:
         """The connection is over."""
@@ -261,6 +285,9 @@ class Peer:
             self._left.discard(socket.namespace)
         self._connection.send(encode_connect(socket.sid, socket.namespace))
         socket.open = True
+        if socket is self._root and self._connection.format is Format.JSON:
+            inbox_of = getattr(socket.endpoint, "inbox_of", None)
+            socket.inbox = inbox_of(socket) if inbox_of is not None else None
         socket.endpoint.opened(socket)
 
     def _not_admitted(self, socket: WireSocket, error: Exception) -> None:
@@ -315,6 +342,7 @@ class Peer:
 
     def _tell_closed(self, socket: WireSocket, reason: str) -> None:
         socket.closed = True
+        socket.inbox = None
         socket.drop_expected()
         socket.endpoint.closed(socket, reason)
 
