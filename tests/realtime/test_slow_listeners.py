@@ -100,6 +100,7 @@ async def test_a_slow_reader_is_passed_over_and_catches_up_with_a_snapshot_of_no
             version += 1
             move(node, version)
             await node.hub.tick()
+            await asyncio.sleep(0)  # live packets leave at the end of a turn
         last_heard = version
         waiting = socket.backlog()
         for version in range(last_heard + 1, last_heard + 200):
@@ -114,6 +115,7 @@ async def test_a_slow_reader_is_passed_over_and_catches_up_with_a_snapshot_of_no
         version += 1
         move(node, version)
         await node.hub.tick()
+        await asyncio.sleep(0)
         socket.send(encode_event("the end", 0, lane=Lane.LIVE))
         frames = [payload for name, payload in events(await reading) if name == "location:frame"]
     at = [index for index, frame in enumerate(frames) if frame.get("snapshot")]
@@ -168,8 +170,10 @@ async def test_something_durable_that_waits_too_long_ends_it_the_same_way_and_wh
     async with stalled(options) as (patient, _, unhurried), stalled(options) as (socket, client, endpoint):
         while patient.backlog() < 10:
             patient.send(live)
+            await asyncio.sleep(0)
         while socket.backlog() < 10:
             socket.send(live)
+            await asyncio.sleep(0)
         socket.send(encode_event("durable", 1))
         await eventually(lambda: endpoint.ends)
         client.read_on()
