@@ -25,6 +25,8 @@ PING: Final = engine_packet("2")
 NOOP: Final = engine_packet("6")
 _PROBE_ANSWER = engine_packet("3probe").frames(Format.JSON)
 
+_MOST_HELD = 256
+"""Live packets that wait for the end of a turn; more leave earlier, so that their bounds are those of any other."""
 _NORMAL = 1000
 _PROTOCOL_ERROR = 1002
 _SERVER_ERROR = 1011
@@ -106,7 +108,7 @@ class Connection:
 
     def send(self, packet: Packet, *, volatile: bool = False) -> None:
         """Write the packet, or keep it until the transport takes it, `volatile` ones not. Never waits nor raises."""
-        if self._held is not None and packet.lane is Lane.LIVE:
+        if self._held is not None and packet.lane is Lane.LIVE and len(self._held) < _MOST_HELD:
             self._held.append(packet)
             return
         self.release()

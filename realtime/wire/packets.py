@@ -84,7 +84,7 @@ _BEGINNINGS = tuple(f"4{kind.value}" for kind in Kind)
 class Packet:
     """One packet, as the WebSocket frames in which it is written; immutable."""
 
-    __slots__ = ("_attachments", "_head", "_json", "_msgpack", "lane")
+    __slots__ = ("_attachments", "_head", "json", "_msgpack", "lane")
 
     def __init__(
         self,
@@ -96,20 +96,21 @@ class Packet:
         """`text` is an Engine.IO packet, for example `42["name",{…}]`; without a head it is the same in any format."""
         data = text if isinstance(text, bytes) else text.encode()
         length = len(data)
-        self._json = _SHORT_TEXT[length] + data if length < 126 else _frame(_TEXT, data)
+        self.json = _SHORT_TEXT[length] + data if length < 126 else _frame(_TEXT, data)
+        """Its frames in JSON; `frames` for those who do not know which format it is."""
         self._head = head
         self._attachments = attachments
         self._msgpack: bytes | None = None
         self.lane = lane
         if attachments:
-            self._json += b"".join(_frame(_BINARY, part) for part in attachments)
+            self.json += b"".join(_frame(_BINARY, part) for part in attachments)
 
     def frames(self, form: Format) -> bytes:
         """All its WebSocket frames, joined; encoded when first asked for."""
         if form is _JSON:
-            return self._json
+            return self.json
         if self._msgpack is None:
-            self._msgpack = self._json if self._head is None else _frame(_BINARY, self._packed(self._head))
+            self._msgpack = self.json if self._head is None else _frame(_BINARY, self._packed(self._head))
         return self._msgpack
 
     def payload(self, form: Format) -> str:
@@ -125,18 +126,18 @@ class Packet:
     @property
     def text(self) -> str:
         """The Engine.IO packet as JSON, without its frame and its attachments."""
-        return _unframed(self._json).decode()
+        return _unframed(self.json).decode()
 
     def carried(self) -> "Carried":
         """Itself as it travels to another node."""
         kind, namespace, ack_id = self._head or _PLAIN_EVENT
-        text = _unframed(self._json)
+        text = _unframed(self.json)
         return Carried(text, tuple(self._attachments), kind.value, namespace, ack_id, self.lane.value)
 
     def _packed(self, head: _Head) -> bytes:
         """Itself as msgpack, made from the JSON."""
         kind, namespace, ack_id = head
-        body = _unframed(self._json)[len(_prefix(head, len(self._attachments))) :]
+        body = _unframed(self.json)[len(_prefix(head, len(self._attachments))) :]
         return pack(kind, namespace, ack_id, body, self._attachments)
 
 

@@ -342,6 +342,7 @@ class Peer:
 
     def _tell_closed(self, socket: WireSocket, reason: str) -> None:
         socket.closed = True
+        socket.open = False
         socket.inbox = None
         socket.drop_expected()
         socket.endpoint.closed(socket, reason)

@@ -11,6 +11,8 @@ from realtime.wire.packets import Format, Lane, Packet, ack_frame, encode_ack, e
 if TYPE_CHECKING:
     from realtime.wire.peer import Peer
 
+_JSON = Format.JSON
+_LIVE = Lane.LIVE
 _MOST_EXPECTED = 1024
 """Answers one client may owe: whoever asks forgets in time, and this bounds whoever does not."""
 
@@ -38,7 +40,7 @@ class WireSocket:
         self.inbox: Inbox | None = None
         """Where its usual events go while it is open, if the endpoint has such a thing."""
         self.open = False
-        """Whether its CONNECT was answered: before, nothing is sent."""
+        """Whether its CONNECT was answered, and it has not left since: otherwise nothing is sent."""
         self.closed = False
         self.asked = False
         """Whether it was ever sent a packet that wants to be answered."""
@@ -56,21 +58,21 @@ class WireSocket:
         return self._connection
 
     def send(self, packet: Packet, *, volatile: bool = False) -> None:
-        if self.closed or not self.open:
+        if not self.open:
             return
         connection = self._connection
         if (write := connection.write) is not None:
-            if packet.lane is Lane.LIVE:
+            if packet.lane is _LIVE:
                 connection.hold(packet)
             else:
-                write(packet.frames(connection.format))
+                write(packet.json if connection.format is _JSON else packet.frames(connection.format))
             return
         connection.send(packet, volatile=volatile)
 
     def acknowledge(self, ack_id: int, *answers: object) -> None:
         connection = self._connection
         write = connection.write
-        if write is not None and self.open and connection.format is Format.JSON and self.namespace == "/":
+        if write is not None and self.open and connection.format is _JSON and self.namespace == "/":
             write(ack_frame(ack_id, answers))  # as below, without an object for what is written once
             return
         self.send(encode_ack(ack_id, *answers, namespace=self.namespace))
