@@ -84,7 +84,7 @@ _BEGINNINGS = tuple(f"4{kind.value}" for kind in Kind)
 class Packet:
     """One packet, as the WebSocket frames in which it is written; immutable."""
 
-    __slots__ = ("_attachments", "_head", "json", "_msgpack", "lane")
+    __slots__ = ("_attachments", "_head", "_msgpack", "json", "lane")
 
     def __init__(
         self,
