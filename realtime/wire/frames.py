@@ -66,9 +66,9 @@ class FrameReader:
 
     def whole(self, data: bytes) -> bytes | None:
         """The payload of the one text frame that these bytes are, as nearly every read is; None to `feed` them."""
-        if self._library is not None or self._at != len(self._data) or len(data) < _SHORTEST or data[0] != _QUICK_TEXT:
-            return None
         length = len(data) - _SHORTEST
+        if self._data or length < 0 or data[0] != _QUICK_TEXT or self._library is not None:
+            return None
         if length < _LONG:
             return apply_mask(data[6:], data[2:6]) if data[1] == length | _MASKED else None
         length -= 2

@@ -147,7 +147,10 @@ class Link(asyncio.Protocol):
         if not self._held or self.finished:
             return
         self._held = False
-        self._read()
+        try:
+            self._read_slice()
+        except Exception as error:  # noqa: BLE001 - the edge
+            self._faulty(error)
         if not self._held and not self.finished:
             self.transport.resume_reading()
 
@@ -183,16 +186,20 @@ class Link(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         reader = self._reader
         if reader is None:
-            if self._other is not None:
-                self._pass_on(self._other, data)
-            elif not self.finished:
-                self._answer(data)
-        elif not self.finished:
-            if self._held or (text := reader.whole(data)) is None:
-                reader.feed(data)
-                text = None
-            if not self._held:
-                self._read(text)
+            self._request(data)
+        elif self.finished:
+            return  # thrown away
+        elif self._held:
+            reader.feed(data)
+        else:
+            try:
+                if (text := reader.whole(data)) is not None:
+                    self._read_text(text)
+                else:
+                    reader.feed(data)
+                    self._read_slice()
+            except Exception as error:  # noqa: BLE001 - the edge
+                self._faulty(error)
 
     def pause_writing(self) -> None:
         if self._hearing is not None:
@@ -240,6 +247,13 @@ class Link(asyncio.Protocol):
 
     # The request
 
+    def _request(self, data: bytes) -> None:
+        """What comes while this is no WebSocket of ours."""
+        if self._other is not None:
+            self._pass_on(self._other, data)
+        elif not self.finished:
+            self._answer(data)
+
     def _answer(self, data: bytes) -> None:
         if self.transport.get_write_buffer_size():
             # It asked without having read earlier answers: nobody does, and nobody told us that the transport is full.
@@ -282,21 +296,6 @@ class Link(asyncio.Protocol):
             self.transport.abort()
 
     # Frames
-
-    def _read(self, text: bytes | None = None) -> None:
-        """Hand on the messages that are here: this one, or those in the reader."""
-        try:
-            if text is None:
-                self._read_slice()
-            else:
-                self._read_text(text)
-        except FrameFault as fault:
-            self._fail(fault.status)
-        except UnicodeDecodeError:
-            self._fail(_NOT_UTF8)
-        except Exception:  # noqa: BLE001 - the edge: a fault of ours ends this connection and nothing else
-            _log.exception("connection_failed")
-            self._fail(_SERVER_ERROR)
 
     def _read_text(self, text: bytes) -> bool:
         """Hand on one text message. False: no more for now."""
@@ -357,6 +356,16 @@ class Link(asyncio.Protocol):
         self.finish(b"", status, "", self._within)
         if hearing is not None:
             hearing.lost(self, "transport close")
+
+    def _faulty(self, error: Exception) -> None:
+        """Reading has failed: that ends this connection and nothing else."""
+        if isinstance(error, FrameFault):
+            self._fail(error.status)
+        elif isinstance(error, UnicodeDecodeError):
+            self._fail(_NOT_UTF8)
+        else:
+            _log.error("connection_failed", exc_info=error)
+            self._fail(_SERVER_ERROR)
 
     def _fail(self, status: int) -> None:
         hearing = self._hearing

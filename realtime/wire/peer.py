@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _log = structlog.get_logger(__name__)
 
 _NOT, _DONE = Taken.NOT, Taken.DONE
+_STARTS = (b"42", b"420")
+_BRACKET = ord("]")
 _MOST_DIGITS = 15
 """Of an ack id that is taken as it comes; longer ones are looked at more closely."""
 _MOST_REFUSALS = 20
@@ -93,9 +95,10 @@ class Peer:
             return False
         head, _, rest = packet.partition(b'",')
         start, _, name = head.partition(b'["')
-        ack = start[2:]
-        if not start.isdigit() or start[:2] != b"42" or rest[-1:] != b"]" or (ack[:1] == b"0" and ack != b"0"):
+        # Digits compare as text does: this is 42 and an ack id, if there is one, that does not begin with a 0.
+        if not start.isdigit() or not (b"421" <= start < b"43" or start in _STARTS) or packet[-1] != _BRACKET:
             return False
+        ack = start[2:]
         if len(ack) > _MOST_DIGITS or len(packet) > self._wire.options.event_bytes:
             return False
         if not packet.isascii():
