@@ -258,6 +258,9 @@ class Engine:
     def _ended(self, connection: Connection, reason: str) -> None:
         self.doors.leave(connection.address, authenticated=connection.signed_in)
         connection.listener.ended(reason)
+        # They know each other; apart, all of it is freed right now and not when the garbage collector comes by.
+        connection.taker = None
+        del connection.listener
 
 
 _DEFLATE = ServerPerMessageDeflateFactory(server_no_context_takeover=True, client_no_context_takeover=True)
