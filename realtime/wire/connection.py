@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _log = structlog.get_logger(__name__)
 
 CLOSE: Final = engine_packet("1")
-PING: Final = engine_packet("2")
+PING: Final = Packet("2", lane=Lane.SOS)  # behind a full queue it would come too late to be answered in time
 NOOP: Final = engine_packet("6")
 _PROBE_ANSWER = engine_packet("3probe").frames(Format.JSON)
 
@@ -55,7 +55,6 @@ class Connection:
 
     __slots__ = (
         "_engine",
-        "_full",
         "_held",
         "_link",
         "_outbox",
@@ -100,7 +99,6 @@ class Connection:
         self._outbox: Outbox | None = None
         self._held: list[Packet] | None = None
         """What is live and was sent in this turn of the loop: it leaves in one write at its end."""
-        self._full = False
         self.write: Callable[[bytes], None] | None = None
         """Writes frames straight to the transport; None while that is full, polled, gone, or something is held."""
 
@@ -127,17 +125,29 @@ class Connection:
         self._engine.holding(self)
 
     def release(self) -> None:
-        """Write what is held."""
+        """Write what is held, as much as the transport takes; the rest waits as anything does."""
         held, self._held = self._held, None
         if held is None:
             return
-        if self._link is not None and not self._full:
-            self.write = self._link.transport.write
-            self.write(b"".join([packet.frames(self.format) for packet in held]))
-            return
+        self._resume()
+        frames: list[bytes] = []
+        size = 0
         for packet in held:
-            if not self.closed:  # what waits may become too much on the way
+            if self.write is not None:
+                frames.append(packet.frames(self.format))
+                size += len(frames[-1])
+                if size >= self._engine.options.ahead_bytes:
+                    self.write(b"".join(frames))
+                    frames, size = [], 0
+            elif not self.closed:  # what waits may become too much on the way
                 self._keep(packet)
+        if frames and self.write is not None:
+            self.write(b"".join(frames))
+
+    def _resume(self) -> None:
+        """Write straight to the transport from now on, if it takes anything."""
+        link = self._link
+        self.write = link.transport.write if link is not None and not link.full and not self.closed else None
 
     @property
     def on_websocket(self) -> bool:
@@ -272,12 +282,26 @@ class Connection:
         """The request that opened it, as WSGI writes it; empty when nobody said that it would be asked for."""
         return wsgi_environ(self.request, self.address) if self.request is not None else {}
 
+    def now(self) -> float:
+        """Seconds, by the event loop's clock."""
+        return self._engine.now()
+
+    def trust(self) -> None:
+        """Take it for somebody who has said who they are."""
+        self._engine.signed_in(self)
+
+    def allow(self, most_bytes: int) -> None:
+        """Hear larger messages from now on."""
+        for link in (self._link, self.upgrade.link if self.upgrade is not None else None):
+            if link is not None:
+                link.allow(most_bytes)
+
     def begin_websocket(self, link: Link) -> None:
         """The session goes on over this link: what waits is written first."""
         self._link = link
-        self.write = link.transport.write
         link.hand_over(self)
-        self.writable(link)
+        if not link.full:
+            self.writable(link)
 
     def lost(self, _link: Link, reason: str) -> None:
         """The link is gone."""
@@ -285,15 +309,11 @@ class Connection:
 
     def full(self, _link: Link) -> None:
         """The transport is full: what is sent from now on waits."""
-        self._full = True
         self.write = None
 
-    def writable(self, link: Link) -> None:
+    def writable(self, _link: Link) -> None:
         """The transport takes bytes: write what waits until it is full again."""
-        if self.closed:
-            return
-        self._full = False
-        self.write = link.transport.write
+        self._resume()
         while self._outbox is not None and self.write is not None:
             self.write(self._outbox.take_frames(self.format, self._engine.options.ahead_bytes))
             if self._outbox is not None and not self._outbox:

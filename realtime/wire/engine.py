@@ -37,6 +37,8 @@ _log = structlog.get_logger(__name__)
 
 _VERSION = "4"
 _NORMAL = 1000
+_CONNECTS = 4
+"""A stranger's message may be so many times as large as the `auth` of a CONNECT: so what is too large is told so."""
 _SID_BYTES = 15
 _TOO_SLOW = "too_slow"
 _LOOKS = 4
@@ -58,6 +60,7 @@ class Engine:
         """What becomes of a session for which too much waits, or something durable for too long."""
         self.keeps_requests: Callable[[], bool] = lambda: False
         """Whether new sessions remember the request that opened them, which costs some memory each."""
+        self._strangers_bytes = min(options.frame_bytes, _CONNECTS * options.auth_bytes)
         self._holding: list[Connection] = []
         self._listen = listen
         self._origins = Origins(options.allowed_origins)
@@ -110,6 +113,10 @@ class Engine:
         self._pings.start(connection)
         return connection
 
+    def most_bytes(self, connection: Connection) -> int:
+        """Of one message or body: a CONNECT is small, and strangers are many."""
+        return self.options.frame_bytes if connection.signed_in else self._strangers_bytes
+
     def opening(self, connection: Connection, *, polling: bool) -> str:
         """The first packet of a session."""
         head, tail = self._openings[polling]
@@ -129,11 +136,12 @@ class Engine:
         if request.query["transport"] != "websocket":
             raise bad_request()
         extensions, negotiated = self._compression(request)
-        reader = FrameReader(self.options.frame_bytes, extensions)
         if connection is not None:
+            reader = FrameReader(self.most_bytes(connection), extensions)
             self._try_upgrade(connection, link, answer(negotiated), reader)
             return
         connection = self.begin(self.address(link.address, request.headers), request)
+        reader = FrameReader(self.most_bytes(connection), extensions)
         opening = engine_packet(self.opening(connection, polling=False)).frames(Format.JSON)
         link.open(connection, answer(negotiated) + opening, reader, self.options)
         connection.begin_websocket(link)
@@ -239,6 +247,7 @@ class Engine:
     def signed_in(self, connection: Connection) -> None:
         """It has said who it is."""
         connection.signed_in = True
+        connection.allow(self.options.frame_bytes)
         self.doors.signed_in()
 
     def signed_out(self, connection: Connection) -> None:

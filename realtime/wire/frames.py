@@ -64,6 +64,12 @@ class FrameReader:
         self._at = 0
         self._library: _Library | None = _Library(most_bytes, extensions) if extensions else None
 
+    def allow(self, most_bytes: int) -> None:
+        """Read larger messages from now on."""
+        self._most_bytes = most_bytes
+        if self._library is not None:
+            self._library.allow(most_bytes)
+
     def whole(self, data: bytes) -> bytes | None:
         """The payload of the one text frame that these bytes are, as nearly every read is; None to `feed` them."""
         length = len(data) - _SHORTEST
@@ -99,9 +105,9 @@ class FrameReader:
         first, length = data[at], data[at + 1]
         if first not in _QUICK:
             return self._go_slow()
-        if not length & _MASKED:
+        if length < _MASKED:
             raise FrameFault(_PROTOCOL_ERROR)
-        length &= ~_MASKED
+        length -= _MASKED
         at += 2
         if length >= _LONG:
             if first & 0x8:
@@ -155,6 +161,9 @@ class _Library:
         self._opcode = TEXT
         self._message = bytearray()
         """The fragments so far, in one: a message may come in as many as it has bytes, or more."""
+
+    def allow(self, most_bytes: int) -> None:
+        self._protocol.max_message_size = most_bytes
 
     @property
     def held(self) -> int:

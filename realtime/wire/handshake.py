@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _KEY_BYTES = 16
 _RETRY_AFTER_SECONDS = 5
+_FORWARDED = "x-forwarded-for"
 _END = b"\r\n\r\n"
 
 
@@ -107,7 +108,10 @@ def parse_request(data: bytes, path: str, query: str) -> Request:
     headers: dict[str, str] = {}
     for line in head.decode("latin-1").split("\r\n")[1:]:
         name, _, value = line.partition(":")
-        headers[name.lower()] = value.strip()
+        name, value = name.lower(), value.strip()
+        if name == _FORWARDED and name in headers:
+            value = f"{headers[name]}, {value}"  # each proxy may add a line of its own
+        headers[name] = value
     return Request(path, parse_query(query), headers)
 
 
@@ -127,9 +131,11 @@ def accept(request: Request) -> str:
     return base64.b64encode(digest).decode()
 
 
-def switching(accepted: str, extensions: str | None = None) -> bytes:
-    """The answer that opens the WebSocket."""
+def switching(accepted: str, extensions: str | None = None, protocols: str | None = None) -> bytes:
+    """The answer that opens the WebSocket; the first subprotocol that is asked for is spoken, as by Node's server."""
     extra = f"Sec-WebSocket-Extensions: {extensions}\r\n" if extensions else ""
+    if protocols:
+        extra += f"Sec-WebSocket-Protocol: {protocols.split(',')[0].strip()}\r\n"
     return (
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         f"Sec-WebSocket-Accept: {accepted}\r\n{extra}\r\n"

@@ -15,6 +15,8 @@ LONGEST_NAMESPACE = 100
 """Characters."""
 MOST_ACK_ID = 10**16 - 1
 """More than JavaScript counts to exactly; official clients count from 0."""
+MOST_CONTAINERS = 50_000
+"""Arrays and objects in one packet."""
 DEEPEST = 64
 """Arrays and objects within one another, the list of an event's arguments included."""
 

@@ -96,6 +96,7 @@ class Link(asyncio.Protocol):
         "_within",
         "address",
         "finished",
+        "full",
         "transport",
     )
 
@@ -120,6 +121,8 @@ class Link(asyncio.Protocol):
         self._cut_timer: asyncio.TimerHandle | None = None
         self._within = 0.5
         self._ahead_bytes = 0
+        self.full = False
+        """Whether the transport takes no more for now."""
         self.finished = False
         """Whether our last bytes are written."""
         self.transport: asyncio.Transport = cast(asyncio.Transport, None)
@@ -137,6 +140,11 @@ class Link(asyncio.Protocol):
         self.transport.set_write_buffer_limits(high=ahead_bytes - 1, low=ahead_bytes // 2)
         _keep_little_unsent(self.transport, ahead_bytes)
         self.transport.write(answer)
+
+    def allow(self, most_bytes: int) -> None:
+        """Read larger messages from now on."""
+        if self._reader is not None:
+            self._reader.allow(most_bytes)
 
     def hand_over(self, hearing: Hearing) -> None:
         """Somebody else hears from now on."""
@@ -202,12 +210,14 @@ class Link(asyncio.Protocol):
                 self._faulty(error)
 
     def pause_writing(self) -> None:
+        self.full = True
         if self._hearing is not None:
             self._hearing.full(self)
         elif self._other is not None:
             self._other.pause_writing()
 
     def resume_writing(self) -> None:
+        self.full = False
         if self._hearing is not None:
             if self._pong is not None:
                 pong, self._pong = self._pong, None
@@ -267,7 +277,8 @@ class Link(asyncio.Protocol):
         try:
             request = parse_request(data, *target)
             accepted = accept(request)
-            engine.open_websocket(self, request, lambda extensions: switching(accepted, extensions))
+            protocols = request.headers.get("sec-websocket-protocol")
+            engine.open_websocket(self, request, lambda extensions: switching(accepted, extensions, protocols))
         except Refusal as refusal:
             self._refuse(refusal)
         except Exception:  # noqa: BLE001 - the edge: a fault of ours, logged once

@@ -16,10 +16,20 @@ import msgspec
 
 from domain.kit.errors import Invalid
 from realtime.wire.binary import put_back
-from realtime.wire.header import DEEPEST, MOST_ACK_ID, NESTED_TOO_DEEPLY, Format, Header, Kind, Malformed, checked
+from realtime.wire.header import (
+    DEEPEST,
+    MOST_ACK_ID,
+    MOST_CONTAINERS,
+    NESTED_TOO_DEEPLY,
+    Format,
+    Header,
+    Kind,
+    Malformed,
+    checked,
+)
 
 _KINDS = {kind.value: kind for kind in (Kind.CONNECT, Kind.DISCONNECT, Kind.EVENT, Kind.ACK, Kind.CONNECT_ERROR)}
-_MOST_COMPOUNDS = 50_000
+_MOST_COMPOUNDS = MOST_CONTAINERS
 """Values with values of their own, and the few others that are looked at one by one: what half a megabyte may cost."""
 _UNDEFINED = b"\xd4\x00\x00"
 _NOTEPACK = 0

@@ -16,10 +16,11 @@ from domain.kit.errors import Invalid, Problem, TooLarge
 from realtime.wire.arguments import Arguments, PlainArguments
 from realtime.wire.bad_json import bad_json
 from realtime.wire.binary import BadPlaceholder, put_back
-from realtime.wire.depth import deeper_than
+from realtime.wire.depth import containers, deeper_than
 from realtime.wire.header import (
     DEEPEST,
     MOST_ATTACHMENTS,
+    MOST_CONTAINERS,
     NESTED_TOO_DEEPLY,
     RESERVED,
     ROOT,
@@ -67,7 +68,7 @@ def parse_header(text: str) -> Header:
         bracket = text.find("[", 1, _LONGEST_START)
         if bracket == 1:
             return Header(_EVENT, 0, ROOT, None, text[1:], _JSON)
-        if (digits := text[1:bracket]).isdecimal() and digits.isascii():
+        if bracket > 1 and (digits := text[1:bracket]).isdecimal() and digits.isascii():
             return Header(_EVENT, 0, ROOT, int(digits), text[bracket:], _JSON)
     return checked(_header(text))
 
@@ -144,7 +145,7 @@ def _auth(header: Header, size: int) -> Arguments:
     raw = _value(header.body)
     if not header.body.lstrip(_SPACE).startswith("{"):
         raise ValueError(_AUTH_SHAPE)
-    _judge_depth(header.body)
+    _judge_depth(header)
     return Arguments([raw], size)
 
 
@@ -170,7 +171,7 @@ def _raw_array(header: Header, shape: str) -> list[msgspec.Raw]:
     """The values of JSON, not decoded yet. Raises Malformed."""
     try:
         values = _array(header.body)
-        _judge_depth(header.body)
+        _judge_depth(header)
     except (ValueError, RecursionError) as error:
         raise Malformed(_complaint(header, error, shape), header.asked) from error
     return values
@@ -194,13 +195,18 @@ def _whole(header: Header, parts: Sequence[bytes]) -> list[Any]:
     """JSON with its attachments. Raises ValueError or RecursionError."""
     if len(parts) != header.attachments:
         raise BadPlaceholder(f"{header.attachments} attachments were announced, and {len(parts)} came")
-    _judge_depth(header.body)
+    _judge_depth(header)
     return put_back(_list(header.body), parts)
 
 
-def _judge_depth(body: str | bytes) -> None:
-    """Raises RecursionError for JSON that is nested too deeply."""
-    if isinstance(body, str) and deeper_than(DEEPEST, body):
+def _judge_depth(header: Header) -> None:
+    """Raises RecursionError for JSON that is nested too deeply, Malformed for more arrays and objects than may be."""
+    body = header.body
+    if not isinstance(body, str):
+        return
+    if len(body) > MOST_CONTAINERS and containers(body) > MOST_CONTAINERS:
+        raise Malformed(TooLarge(f"a packet has at most {MOST_CONTAINERS} arrays and objects"), header.asked)
+    if deeper_than(DEEPEST, body):
         raise RecursionError
 
 

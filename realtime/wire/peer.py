@@ -29,7 +29,9 @@ _STARTS = (b"42", b"420")
 _BRACKET = ord("]")
 _MOST_DIGITS = 15
 """Of an ack id that is taken as it comes; longer ones are looked at more closely."""
-_MOST_REFUSALS = 20
+_MOST_CONNECTS = 20
+_CONNECT_SECONDS = 5.0
+"""After so long one more CONNECT is allowed."""
 _MOST_NAMESPACES = 16
 _SID_BYTES = 15
 _INVALID_NAMESPACE: dict[str, object] = {"message": "Invalid namespace"}
@@ -51,7 +53,17 @@ class _Partial:
 class Peer:
     """Reads one connection's packets and keeps its sockets, one for each namespace."""
 
-    __slots__ = ("_admitting", "_connection", "_left", "_partial", "_refusals", "_root", "_sockets", "_wire")
+    __slots__ = (
+        "_admitting",
+        "_connected_at",
+        "_connection",
+        "_connects",
+        "_left",
+        "_partial",
+        "_root",
+        "_sockets",
+        "_wire",
+    )
 
     def __init__(self, wire: "Wire", connection: Connection) -> None:
         self._wire = wire
@@ -65,7 +77,9 @@ class Peer:
         """Namespaces that the server has ended: what is still on its way for them is passed over."""
         self._admitting: WireSocket | None = None
         self._partial: _Partial | None = None
-        self._refusals = 0
+        self._connects = 0.0
+        """CONNECTs that came lately."""
+        self._connected_at = 0.0
 
     # What the connection calls
 
@@ -242,14 +256,15 @@ class Peer:
         namespace = header.namespace
         if self._socket_of(namespace) is not None:
             raise Malformed(Conflict("this connection has its CONNECT already"))
-        endpoint = self._wire.endpoint_of(namespace)
-        if endpoint is None or len(self._sockets or ()) >= _MOST_NAMESPACES:
-            self._send_refusal(namespace, _INVALID_NAMESPACE)
-            return None
+        self._count_connect()
         try:
             auth = parse_auth(header, self._wire.options.auth_bytes)
         except Malformed as fault:
             self._refuse(namespace, fault.problem)
+            return None
+        endpoint = self._wire.endpoint_of(namespace) if len(self._sockets or ()) < _MOST_NAMESPACES else None
+        if endpoint is None:
+            self._send_refusal(namespace, _INVALID_NAMESPACE)
             return None
         socket = WireSocket(self._new_sid(), namespace, endpoint, self._connection, self)
         self._admitting = socket
@@ -262,6 +277,14 @@ class Peer:
             return self._admit(socket, rest)
         self._open(socket)
         return None
+
+    def _count_connect(self) -> None:
+        """A few at once and then one now and again: who comes anew has new limits, and is checked anew."""
+        now = self._connection.now()
+        self._connects = max(0.0, self._connects - (now - self._connected_at) / _CONNECT_SECONDS) + 1
+        self._connected_at = now
+        if self._connects > _MOST_CONNECTS:
+            raise Violation("too many CONNECTs")
 
     async def _admit(self, socket: WireSocket, rest: Awaitable[None]) -> None:
         try:
@@ -317,10 +340,6 @@ class Peer:
         self._send_refusal(namespace, {"message": problem.message, "data": data})
 
     def _send_refusal(self, namespace: str, body: dict[str, object]) -> None:
-        """CONNECT_ERROR, so many times and no more: a peer that does not listen is not ours."""
-        self._refusals += 1
-        if self._refusals > _MOST_REFUSALS:
-            raise Violation("too many CONNECTs were refused")
         self._connection.send(encode_connect_error(body, namespace))
 
     def _disconnect(self, socket: WireSocket) -> None:

@@ -114,6 +114,7 @@ class Echo:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        connection.trust()
 
     def message(self, data: str | bytes) -> None:
         """A message arrived."""

@@ -11,7 +11,7 @@ from uvicorn.server import ServerState
 from realtime.wire.interface import OVERFLOWED
 from realtime.wire.link import Link
 from realtime.wire.options import WireOptions
-from realtime.wire.packets import encode_event
+from realtime.wire.packets import Lane, encode_event
 from realtime.wire.server import Wire, uvicorn_options
 from tests.realtime.serving import Recorder, StalledClient, handshake, masked, serving
 from tests.realtime.wire.transports import RecordingTransport, settle, turned_clock
@@ -60,7 +60,7 @@ async def test_end_of_file_from_a_peer_that_does_not_read_ends_the_connection() 
 
 async def test_answers_to_connect_are_counted_like_anything_else_that_waits() -> None:
     endpoint = Recorder()
-    options = WireOptions(queue_packets=50, queue_bytes=64 << 20)
+    options = WireOptions(queue_packets=10, queue_bytes=64 << 20)
     async with serving(endpoint, options) as up, StalledClient.open(up.port) as client:
         client.stop_reading()
         await fill(endpoint)
@@ -72,7 +72,7 @@ async def test_answers_to_connect_are_counted_like_anything_else_that_waits() ->
 
 async def test_answers_that_nobody_polls_for_are_counted_too() -> None:
     endpoint = Recorder()
-    async with serving(endpoint, WireOptions(queue_packets=50)) as up, httpx.AsyncClient() as http:
+    async with serving(endpoint, WireOptions(queue_packets=10)) as up, httpx.AsyncClient() as http:
         sid = (await http.get(up.polling_url())).text.split('"sid":"')[1].split('"')[0]
         await http.post(up.polling_url(sid=sid), content="\x1e".join(["40"] + ["41", "40"] * 500))
         await eventually(lambda: not up.wire.connections)
@@ -185,3 +185,113 @@ async def test_something_durable_waits_for_its_time_and_a_quarter_at_most(began_
         await clock.turn(0.6)
         assert transport.ended
         await wire.shutdown()
+
+
+async def test_an_upgrade_on_a_full_transport_is_as_bounded_as_any_other_session() -> None:
+    """Pongs that nobody reads fill it while the upgrade is tried: the session has to know that it is full."""
+    endpoint = Recorder()
+    options = WireOptions(queue_packets=50, queue_bytes=64 << 20, ahead_bytes=4096)
+    async with serving(endpoint, options) as up, httpx.AsyncClient() as http:
+        sid = (await http.get(up.polling_url())).text.split('"sid":"')[1].split('"')[0]
+        await http.post(up.polling_url(sid=sid), content="40")
+        await http.get(up.polling_url(sid=sid))
+        wire = up.wire.engine
+        link = Link({wire.path: wire}, up.server.config, up.server.server_state, {})
+        transport = RecordingTransport(link)
+        link.connection_made(transport)
+        link.data_received(handshake(up.port, f"EIO=4&transport=websocket&sid={sid}"))
+        link.data_received(masked(b"2probe"))
+        transport.stall()
+        link.data_received(masked(b"p" * 100, 0x89) * 100)
+        assert link.full
+        link.data_received(masked(b"5"))
+        written = transport.get_write_buffer_size()
+        for _ in range(50):
+            endpoint.opens[0].send(encode_event("filler", "x" * 10_000))
+        assert not endpoint.opens[0].closed
+        assert endpoint.opens[0].backlog() == 50
+        assert transport.get_write_buffer_size() == written
+        endpoint.opens[0].send(encode_event("filler", "x"))
+        assert endpoint.opens[0].closed
+
+
+async def test_who_connects_again_and_again_gets_no_new_limits() -> None:
+    endpoint = Recorder()
+    async with serving(endpoint) as up, up.raw() as client:
+        await client.send(*(["40", '42["once",1]', "41"] * 30))
+        assert await client.closed(within=2) == 1002
+        assert 15 <= len(endpoint.events) <= 20
+
+
+async def test_a_stranger_may_send_a_connect_and_nothing_larger() -> None:
+    endpoint = Recorder()
+    async with serving(endpoint, WireOptions(auth_bytes=1000)) as up:
+        async with up.raw() as client:
+            await client.send("40" + "x" * 5000)
+            assert await client.closed(within=2) == 1009
+        async with up.signed_in() as client:
+            await client.emit("echo", "x" * 5000, 1)
+            assert await client.ack(1) == "x" * 5000
+        async with up.signed_in(compression=None) as client:
+            await client.websocket.send(iter(['421["echo","', "x" * 5000, '"]']))
+            assert await client.ack(1) == "x" * 5000
+
+
+async def test_live_packets_of_one_turn_stay_within_what_the_transport_is_given() -> None:
+    endpoint = Recorder()
+    async with serving(endpoint, ROOMY) as up, StalledClient.open(up.port) as client:
+        client.stop_reading()
+        await eventually(lambda: endpoint.opens)
+        for _ in range(250):
+            endpoint.opens[0].send(encode_event("dot", "x" * 30_000, lane=Lane.LIVE))
+        await eventually(endpoint.opens[0].backlog)
+        (connection,) = up.wire.engine.sessions.values()
+        assert connection._link is not None
+        assert connection._link.transport.get_write_buffer_size() < ROOMY.ahead_bytes + 31_000
+
+
+@pytest.mark.parametrize("packet", ["42" + "1" * 5000, "42" + "1" * 17, "42123"])
+async def test_long_numbers_are_no_ack_ids(packet: str) -> None:
+    endpoint = Recorder()
+    async with serving(endpoint) as up:
+        async with up.raw() as client:
+            await client.send(packet)
+            assert await client.closed(within=2) == 1002
+        async with up.signed_in() as client:
+            await client.send(packet)
+            await client.emit("echo", 1, 5)
+            while not (frame := await client.frame()).startswith("435["):
+                assert len(frame) < 100
+        assert len(endpoint.faults) == 1
+
+
+async def test_answers_of_one_client_never_reach_the_next_one_on_its_connection() -> None:
+    endpoint = Recorder()
+    async with serving(endpoint) as up, up.signed_in() as client:
+        await client.send("41")
+        await client.sign_in()
+        first, second = endpoint.opens
+        first.acknowledge(7, "for the first")
+        first.send(encode_event("secret", 1))
+        second.acknowledge(8, "for the second")
+        assert await client.ack(8) == "for the second"
+        second.leave()
+        second.acknowledge(9, "too late")
+        assert await client.frame() == "41"
+        await client.sign_in()
+        endpoint.opens[2].acknowledge(1, "now")
+        assert await client.ack(1) == "now"
+
+
+async def test_a_ping_is_not_behind_what_a_slow_reader_has_not_read() -> None:
+    endpoint = Recorder()
+    options = WireOptions(queue_bytes=64 << 20, ping_interval_seconds=0.2, ping_timeout_seconds=10)
+    async with serving(endpoint, options) as up, StalledClient.open(up.port) as client:
+        client.stop_reading()
+        await fill(endpoint)
+        for _ in range(1000):
+            endpoint.opens[0].send(encode_event("filler", "x" * 10_000))
+        await eventually(lambda: len(up.wire.engine._pongs))
+        client.read_on()
+        read = await client.read_until(b"\x81\x012")
+        assert read.count(b"filler") < 900

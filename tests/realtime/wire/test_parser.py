@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from socketio.packet import ACK, CONNECT, EVENT, Packet
 
 from realtime.wire.depth import deeper_than
-from realtime.wire.header import DEEPEST, RESERVED
+from realtime.wire.header import DEEPEST, MOST_CONTAINERS, RESERVED
 from realtime.wire.packets import Format, encode_ack, encode_event
 from realtime.wire.parser import MOST_ATTACHMENTS, Kind, Malformed, parse_ack, parse_auth, parse_event, parse_header
 from tests.realtime.wire.official import UNHURRIED, OfficialParsers
@@ -202,7 +202,7 @@ def test_what_the_official_parser_refuses_is_refused(official: OfficialParsers, 
         parse(parse_header(text), 100)
 
 
-@pytest.mark.parametrize("levels", [DEEPEST, 500, 100_000])
+@pytest.mark.parametrize("levels", [DEEPEST, 500, 20_000])
 @pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}"), ('[{"a":', "}]")])
 def test_what_is_nested_too_deeply_is_refused(levels: int, opening: str, closing: str) -> None:
     deep = opening * levels + "1" + closing * levels
@@ -215,6 +215,13 @@ def test_what_is_nested_too_deeply_is_refused(levels: int, opening: str, closing
         parse_ack(parse_header(f"37[{deep}]"), MOST)
     with pytest.raises(Malformed, match="nested too deeply"):
         parse_auth(parse_header('0{"a":' + deep + "}"), MOST)
+
+
+def test_more_arrays_and_objects_than_anybody_needs_are_too_large() -> None:
+    many = ",".join(["[]"] * (MOST_CONTAINERS + 1))
+    with pytest.raises(Malformed, match="at most 50000 arrays and objects") as fault:
+        parse_event(parse_header(f'27["x",[{many}]]'), MOST)
+    assert fault.value.ack_id == 7
 
 
 def test_many_brackets_are_not_deep() -> None:
