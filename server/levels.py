@@ -21,9 +21,22 @@ class NodeLevels(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """What Prometheus asks for."""
+        yield from self._sockets()
         yield from self._bus()
         yield from self._hub()
         yield from self._tracks()
+
+    def _sockets(self) -> Iterator[Metric]:
+        engine = self._node.wire.engine
+        waiting, unsent = engine.waiting()
+        yield _gauge("sockets_waiting", "Sockets for which something waits because they do not read.", waiting)
+        yield _gauge("sockets_unsent_bytes", "Bytes that wait for them.", unsent)
+        refused = CounterMetricFamily(
+            "throttlecove_connections_refused", "Connections not let in, by reason.", labels=["reason"]
+        )
+        for reason in ("stopping", "node", "strangers", "address"):
+            refused.add_metric([reason], engine.doors.refused[reason])
+        yield refused
 
     def _bus(self) -> Iterator[Metric]:
         bus, control = self._node.stores.bus, self._node.stores.control

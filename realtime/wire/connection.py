@@ -90,8 +90,8 @@ class Connection:
         """The attempt under way to move the session to WebSocket."""
         self.poll: asyncio.Future[None] | None = None
         """The poll that waits for something to say."""
-        self.posting = False
-        """Whether a POST is being read or handled."""
+        self.posting: asyncio.Future[None] | None = None
+        """The POST that is being read or handled; done when the session ends meanwhile."""
         self.busy: asyncio.Task[None] | None = None
         """What the listener is doing with a message; the ones behind it wait."""
         self._engine = engine
@@ -169,6 +169,11 @@ class Connection:
         return len(self._outbox) if self._outbox is not None else 0
 
     @property
+    def unsent(self) -> int:
+        """Bytes that wait."""
+        return self._outbox.bytes if self._outbox is not None else 0
+
+    @property
     def overflowing(self) -> bool:
         """Whether more waits than may."""
         outbox, options = self._outbox, self._engine.options
@@ -212,6 +217,8 @@ class Connection:
         self.closed = True
         self.write = None
         self._outbox = self._held = None
+        if self.posting is not None:
+            self.posting.set_result(None)
         within = self._engine.options.close_within_seconds
         upgrade, self.upgrade = self.upgrade, None
         if upgrade is not None:

@@ -3,8 +3,17 @@
 import ipaddress
 from collections import Counter
 from http import HTTPStatus
+from typing import NamedTuple
 
 from realtime.wire.options import WireOptions
+
+
+class Away(NamedTuple):
+    """Why one more is sent away."""
+
+    status: HTTPStatus
+    reason: str
+    """`stopping`, `node` (it is full), `strangers` (too many have not said who they are) or `address`."""
 
 
 class Doors:
@@ -17,15 +26,25 @@ class Doors:
         self._unauthenticated = 0
         self.shut = False
         """Set when the node stops: nobody is let in any more."""
+        self.refused: Counter[str] = Counter()
+        """How many were sent away, by reason."""
 
-    def refusal(self, address: str) -> HTTPStatus | None:
-        """The HTTP status with which one more from this address is sent away, or None."""
-        if self.shut or self._open >= self._options.sockets:
-            return HTTPStatus.SERVICE_UNAVAILABLE
+    def refusal(self, address: str) -> Away | None:
+        """Why one more from this address is sent away, which is counted; None when it may come in."""
+        away = self._full(address)
+        if away is not None:
+            self.refused[away.reason] += 1
+        return away
+
+    def _full(self, address: str) -> Away | None:
+        if self.shut:
+            return Away(HTTPStatus.SERVICE_UNAVAILABLE, "stopping")
+        if self._open >= self._options.sockets:
+            return Away(HTTPStatus.SERVICE_UNAVAILABLE, "node")
         if self._unauthenticated >= self._options.sockets_unauthenticated:
-            return HTTPStatus.SERVICE_UNAVAILABLE
+            return Away(HTTPStatus.SERVICE_UNAVAILABLE, "strangers")
         if self._addresses[_network(address)] >= self._options.sockets_per_address:
-            return HTTPStatus.TOO_MANY_REQUESTS
+            return Away(HTTPStatus.TOO_MANY_REQUESTS, "address")
         return None
 
     def enter(self, address: str) -> None:

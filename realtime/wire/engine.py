@@ -77,6 +77,11 @@ class Engine:
         """Seconds, by the event loop's clock."""
         return asyncio.get_running_loop().time()
 
+    def waiting(self) -> tuple[int, int]:
+        """How many sessions have something that waits, and how many bytes that is."""
+        waiting = [size for connection in self.sessions.values() if (size := connection.unsent)]
+        return len(waiting), sum(waiting)
+
     # Who comes in
 
     def allows(self, request: Request, scheme: str) -> bool:
@@ -102,9 +107,9 @@ class Engine:
 
     def begin(self, address: str, request: Request) -> Connection:
         """A new session. Raises Refusal when there is no room."""
-        if (full := self.doors.refusal(address)) is not None:
-            _log.info("connection_refused", status=int(full))
-            raise forbidden("try again later", full)
+        if (away := self.doors.refusal(address)) is not None:
+            _log.info("connection_refused", status=int(away.status), reason=away.reason)
+            raise forbidden("try again later", away.status)
         connection = Connection(self, self._new_sid(), address)
         self.sessions[connection.sid] = connection
         self.doors.enter(address)

@@ -49,12 +49,16 @@ EVENTS = (Kind.EVENT, Kind.BINARY_EVENT)
 
 
 class Malformed(Exception):
-    """A packet that cannot be read; `ack_id` is set when the sender waits for an answer to it."""
+    """A packet that cannot be read; `ack_id` is set when the sender waits for an answer to it.
 
-    def __init__(self, problem: Problem, ack_id: int | None = None) -> None:
+    `attachments` still follow it, and belong to no packet that is read.
+    """
+
+    def __init__(self, problem: Problem, ack_id: int | None = None, attachments: int = 0) -> None:
         super().__init__(problem.message)
         self.problem = problem
         self.ack_id = ack_id
+        self.attachments = attachments
 
 
 class Header(msgspec.Struct, frozen=True, gc=False):

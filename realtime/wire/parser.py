@@ -93,7 +93,8 @@ def _header(text: str) -> Header:
     if attachments and not header.attachments:
         raise Malformed(Invalid("a binary packet has at least one attachment"), header.asked)
     if header.attachments > MOST_ATTACHMENTS:
-        raise Malformed(TooLarge(f"a packet has at most {MOST_ATTACHMENTS} binary attachments"), header.asked)
+        complaint = TooLarge(f"a packet has at most {MOST_ATTACHMENTS} binary attachments")
+        raise Malformed(complaint, header.asked, attachments=header.attachments)
     return header
 
 

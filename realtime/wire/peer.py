@@ -34,6 +34,7 @@ _CONNECT_SECONDS = 5.0
 """After so long one more CONNECT is allowed."""
 _MOST_NAMESPACES = 16
 _SID_BYTES = 15
+_MOST_STRAYS = 1000
 _INVALID_NAMESPACE: dict[str, object] = {"message": "Invalid namespace"}
 _STRAY = "binary where text is due: send one JSON object"
 
@@ -62,6 +63,7 @@ class Peer:
         "_partial",
         "_root",
         "_sockets",
+        "_strays",
         "_wire",
     )
 
@@ -77,6 +79,8 @@ class Peer:
         """Namespaces that the server has ended: what is still on its way for them is passed over."""
         self._admitting: WireSocket | None = None
         self._partial: _Partial | None = None
+        self._strays = 0
+        """Attachments to come of a packet that was refused: they are passed over."""
         self._connects = 0.0
         """CONNECTs that came lately."""
         self._connected_at = 0.0
@@ -88,6 +92,7 @@ class Peer:
         try:
             if isinstance(data, bytes):
                 return self._binary(data)
+            self._strays = 0
             if self._partial is not None:
                 self._partial = None
                 self._answer(Malformed(Invalid("a packet came before all announced attachments of the one before")))
@@ -95,6 +100,7 @@ class Peer:
                 self._speaks(Format.JSON)
             return self._packet(parse_header(data))
         except Malformed as fault:
+            self._strays = min(fault.attachments, _MOST_STRAYS)
             self._answer(fault)
         return None
 
@@ -190,6 +196,9 @@ class Peer:
         partial = self._partial
         if partial is not None:
             self._attachment(partial, data)
+            return None
+        if self._strays:
+            self._strays -= 1
             return None
         if self._connection.format is not Format.MSGPACK:
             self._speaks(Format.MSGPACK)

@@ -302,3 +302,18 @@ async def test_no_body_brings_the_server_down(up: Serving, body: bytes) -> None:
         assert (await http.post(up.polling_url(sid=sid), content=body)).status_code in (200, 400)
         assert (await http.post(up.polling_url(sid=sid), content="1")).status_code in (200, 400)
     await assert_alive(up)
+
+
+@pytest.mark.usefixtures("faultless")
+async def test_attachments_of_a_packet_that_has_too_many_are_passed_over() -> None:
+    endpoint = Recorder()
+    async with serving(endpoint) as up, up.signed_in() as client:
+        await client.send('4520-7["x",{"_placeholder":true,"num":0}]', *[b"part"] * 20)
+        assert await client.ack(7) == {"error": {"code": "too_large"}}
+        await client.emit("echo", 1, 8)
+        assert await client.ack(8) == 1
+        assert len(endpoint.faults) == 1
+        await client.send(b"stray")
+        await client.emit("echo", 1, 9)
+        assert await client.ack(9) == 1
+        assert len(endpoint.faults) == 2

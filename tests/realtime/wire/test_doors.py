@@ -49,13 +49,13 @@ def test_an_ipv6_network_is_one_address() -> None:
     doors = Doors(WireOptions(sockets_per_address=2))
     doors.enter("2001:db8::1")
     doors.enter("2001:db8::2")
-    assert doors.refusal("2001:db8::3") == 429
+    assert doors.refusal("2001:db8::3") == (429, "address")
     assert doors.refusal("2001:db8:0:1::3") is None
     doors.leave("2001:db8::1", authenticated=False)
     assert doors.refusal("2001:db8::3") is None
     doors.enter("192.0.2.1")
     doors.enter("::ffff:192.0.2.1")
-    assert doors.refusal("192.0.2.1") == 429
+    assert doors.refusal("192.0.2.1") == (429, "address")
 
 
 @pytest.mark.parametrize(
@@ -88,3 +88,12 @@ async def test_browsers_come_from_allowed_origins(allowed: list[str] | None, ori
 async def test_this_servers_own_origin_is_allowed() -> None:
     async with serving(Recorder()) as up, httpx.AsyncClient() as http:
         assert (await http.get(up.polling_url(), headers={"Origin": up.url})).status_code == 200
+
+
+async def test_who_is_not_let_in_is_counted_by_reason() -> None:
+    options = WireOptions(sockets=2, sockets_per_address=1)
+    async with serving(Recorder(), options) as up, up.signed_in(), httpx.AsyncClient() as http:
+        assert (await http.get(up.polling_url())).status_code == 429
+        up.wire.engine.doors.shut = True
+        assert (await http.get(up.polling_url())).status_code == 503
+        assert up.wire.engine.doors.refused == {"address": 1, "stopping": 1}
