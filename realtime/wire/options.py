@@ -16,6 +16,10 @@ class WireOptions:
     """What a peer gets to read the last bytes before its transport is cut."""
     upgrade_within_seconds: float = 10.0
     """From the first frame to the last of an upgrade from long-polling."""
+    head_within_seconds: float = 10.0
+    """From the opening of a TCP connection, or the first byte of a later request, to the end of the request's head."""
+    head_bytes: int = 64 * 1024
+    """Larger heads of HTTP requests, whatever they are for, are refused with 431."""
     event_bytes: int = 512 * 1024
     """Larger events are refused with `too_large`; the connection stays."""
     auth_bytes: int = 16 * 1024

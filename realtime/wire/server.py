@@ -20,6 +20,7 @@ from realtime.wire.connection import Connection
 from realtime.wire.deadlines import Deadlines
 from realtime.wire.emitting import OtherNodes
 from realtime.wire.engine import Engine
+from realtime.wire.http import bounded_http
 from realtime.wire.interface import Endpoint, Socket
 from realtime.wire.link import Link
 from realtime.wire.options import WireOptions
@@ -152,9 +153,10 @@ def _connection(socket: Socket) -> Connection:
 
 
 def uvicorn_options(*engines: Engine) -> dict[str, Any]:
-    """The arguments of `uvicorn.Config` with which WebSockets at the engines' paths are theirs."""
+    """The arguments of `uvicorn.Config` with which WebSockets at the engines' paths are theirs, and heads end."""
     return {
         "ws": functools.partial(Link, {engine.path: engine for engine in engines}),
+        "http": bounded_http(*[engine.options for engine in engines]),
         "ws_max_size": max(engine.options.frame_bytes for engine in engines),
         "ws_ping_interval": None,
         "ws_ping_timeout": None,

@@ -51,7 +51,6 @@ def run(options: argparse.Namespace) -> int:
         host=options.host,
         port=options.port,
         loop="uvloop",
-        http="httptools",
         backlog=LISTEN_BACKLOG,
         access_log=False,
         log_config=None,

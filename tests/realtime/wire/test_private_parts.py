@@ -1,19 +1,23 @@
 """The parts of uvicorn, websockets and python-socketio that the wire leans on and that nobody promised to keep.
 
-When one of these fails after an update, read `realtime/wire/{link,engine,server}.py` against the new version.
+When one of these fails after an update, read `realtime/wire/{http,link,engine,server}.py` against the new version.
 """
 
 import inspect
 
+import httptools
+import pytest
 import socketio
 from uvicorn.config import Config
 from uvicorn.middleware.proxy_headers import _TrustedHosts
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import Server
 from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 from websockets.protocol import Protocol, Side, State
 from websockets.speedups import apply_mask
+
+from tests.realtime.serving import handshake
 
 
 def source(thing: object) -> str:
@@ -35,6 +39,55 @@ def test_uvicorn_makes_a_protocol_for_each_upgrade_and_gives_it_the_request() ->
     places = [body.index(step) for step in steps]
     assert places == sorted(places)
     assert "self.ws_protocol_class = self.ws" in source(Config.load)
+
+
+def test_uvicorn_takes_our_protocol_class_for_http() -> None:
+    assert "self.http_protocol_class = self.http" in source(Config.load)
+    assert list(inspect.signature(HttpToolsProtocol).parameters) == ["config", "server_state", "app_state", "_loop"]
+
+
+def test_uvicorn_reads_a_request_as_our_protocol_class_does_in_its_place() -> None:
+    body = source(HttpToolsProtocol.data_received)
+    steps = [
+        "self._unset_keepalive_if_required()",
+        "self.parser.feed_data(data)",
+        "except httptools.HttpParserError:",
+        "self.send_400_response(msg)",
+        "except httptools.HttpParserUpgrade:",
+        "if self._should_upgrade():",
+        "self.handle_websocket_upgrade()",
+        "self._unsupported_upgrade_warning()",
+    ]
+    places = [body.index(step) for step in steps]
+    assert places == sorted(places)
+    assert body.count("\n") == 15, "there is something new in it"
+
+
+def test_uvicorn_makes_a_cycle_when_a_head_is_complete_and_none_for_an_upgrade() -> None:
+    body = source(HttpToolsProtocol.on_headers_complete)
+    assert body.index("self._should_upgrade():\n            return") < body.index("self.cycle = RequestResponseCycle(")
+    assert "self.headers.append((name, value))" in source(HttpToolsProtocol.on_header)
+    assert "self.url += url" in source(HttpToolsProtocol.on_url)
+    assert "self.pipeline.appendleft(" in body
+    for state in ("more_body = True", "response_started = False", "response_complete = False"):
+        assert f"self.{state}" in source(RequestResponseCycle.__init__)
+    assert not {"on_chunk_header", "on_chunk_complete"} & vars(HttpToolsProtocol).keys()
+
+
+def test_httptools_says_where_the_websocket_begins_and_what_failed() -> None:
+    class Callbacks:
+        def on_headers_complete(self) -> None:
+            if failing:
+                raise LookupError
+
+    failing = False
+    with pytest.raises(httptools.HttpParserUpgrade) as upgrade:
+        httptools.HttpRequestParser(Callbacks()).feed_data(handshake(1) + b"rest")
+    assert upgrade.value.args == (len(handshake(1)),)
+    failing = True
+    with pytest.raises(httptools.HttpParserError) as fault:
+        httptools.HttpRequestParser(Callbacks()).feed_data(handshake(1))
+    assert isinstance(fault.value.__context__, LookupError)
 
 
 def test_uvicorn_gives_header_names_in_lower_case() -> None:

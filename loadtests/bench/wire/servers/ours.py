@@ -67,7 +67,6 @@ async def _serve(what: str, port: int, payload: object) -> None:
         wire.app(),
         host="127.0.0.1",
         port=port,
-        http="httptools",
         backlog=4096,
         log_level="warning",
         **uvicorn_options(wire.engine),
