@@ -186,7 +186,7 @@ class SocketioApi(socketio.AsyncServer):  # type: ignore[misc]  # the library is
     # The end, and what is not offered
 
     async def shutdown(self) -> None:
-        """Let running handlers end, for five seconds, and cancel what then still runs."""
+        """Let what handlers and CONNECTs have begun end, for five seconds, and cancel what then still runs."""
         await self.tasks.drain(_HANDLERS_SECONDS)
         await self.tasks.close()
 

@@ -1,7 +1,8 @@
 """Engine.IO over long-polling: one HTTP request as ASGI, answered as Node's server answers it.
 
 A GET waits until there is something to say, a POST brings packets. What breaks the protocol ends the session: a second
-poll or POST beside the first, a poll that is given up, a body that is no payload.
+poll or POST beside the first, a poll that is given up, a body that is no payload, is too large or takes too long. A
+request never outlives its session.
 """
 
 import asyncio
@@ -23,6 +24,8 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 _SEPARATOR = "\x1e"
 _SLICE = 32
 """Packets of one body that are handled before others get their turn."""
+_MOST_PACKETS = 4096
+"""Of one body; as many may wait the other way."""
 _KINDS = ("1", "3", "4", "5", "6")
 _TEXT = "text/plain; charset=UTF-8"
 _WRITTEN_NOOP = NOOP.payload(Format.JSON)
@@ -73,7 +76,7 @@ async def _serve(engine: Engine, request: Request, scope: Scope, receive: Receiv
     if method == "GET":
         return await _poll(connection, receive)
     if method == "POST":
-        await _post(engine, connection, receive)
+        await _post(engine, connection, request, receive)
         return "ok"
     raise bad_request()
 
@@ -103,23 +106,38 @@ async def _watch(connection: Connection, receive: Receive) -> None:
     connection.end("transport error")
 
 
-async def _post(engine: Engine, connection: Connection, receive: Receive) -> None:
-    if connection.posting:
+async def _post(engine: Engine, connection: Connection, request: Request, receive: Receive) -> None:
+    if connection.posting is not None:
         raise _out_of_order(connection)
-    connection.posting = True
+    ended = connection.posting = asyncio.get_running_loop().create_future()
     try:
-        await _take(engine, connection, receive)
+        body = await _body(engine, connection, request, receive, ended)
+        await _hand_on(connection, body, ended)
     finally:
-        connection.posting = False
+        connection.posting = None
 
 
-async def _take(engine: Engine, connection: Connection, receive: Receive) -> None:
-    """Read a body and hand its packets on."""
-    most_bytes = engine.options.frame_bytes
-    body = await _read_body(receive, most_bytes)
-    if body is None:
-        connection.end("parse error")
-        raise bad_request(f"a body has at most {most_bytes} bytes", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+async def _body(
+    engine: Engine, connection: Connection, request: Request, receive: Receive, ended: asyncio.Future[None]
+) -> bytes:
+    """The body, while the session lasts and within the time of a PONG. Raises Refusal: the session is over."""
+    most_bytes, within_seconds = engine.most_bytes(connection), engine.options.ping_timeout_seconds
+    if _announced_bytes(request) > most_bytes:
+        raise _too_large(connection, most_bytes)
+    reading = asyncio.ensure_future(_read_body(receive, most_bytes))
+    try:
+        await asyncio.wait((reading, ended), timeout=within_seconds, return_when=asyncio.FIRST_COMPLETED)
+        if not reading.done():
+            raise _unfinished(connection, within_seconds)
+    finally:
+        reading.cancel()
+    if (body := reading.result()) is None:
+        raise _too_large(connection, most_bytes)
+    return body
+
+
+async def _hand_on(connection: Connection, body: bytes, ended: asyncio.Future[None]) -> None:
+    """Have the packets of a body heard."""
     try:
         packets = _packets(body)
     except Violation as fault:
@@ -129,7 +147,7 @@ async def _take(engine: Engine, connection: Connection, receive: Receive) -> Non
         if connection.busy is not None or connection.on_websocket:
             raise _out_of_order(connection)
         if not connection.hear(None, packet) and connection.busy is not None:
-            await asyncio.wait([connection.busy])
+            await asyncio.wait((connection.busy, ended), return_when=asyncio.FIRST_COMPLETED)
         elif number % _SLICE == 0:
             await asyncio.sleep(0)
 
@@ -138,6 +156,25 @@ def _out_of_order(connection: Connection) -> Refusal:
     """A second POST beside the first, or a WebSocket: what would come in first is anybody's guess."""
     connection.end("parse error")
     return bad_request()
+
+
+def _too_large(connection: Connection, most_bytes: int) -> Refusal:
+    connection.end("parse error")
+    return bad_request(f"a body has at most {most_bytes} bytes", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+
+
+def _unfinished(connection: Connection, within_seconds: float) -> Refusal:
+    """The session ended before its body had come, or ends because that takes too long."""
+    if connection.closed:
+        return bad_request()
+    connection.end("transport error")
+    return bad_request(f"a body has to come within {within_seconds:g} seconds", HTTPStatus.REQUEST_TIMEOUT)
+
+
+def _announced_bytes(request: Request) -> int:
+    """What the client says that it sends; the server has seen to it that it sends no more."""
+    length = request.headers.get("content-length", "")
+    return int(length) if length.isdecimal() else 0
 
 
 async def _read_body(receive: Receive, most_bytes: int) -> bytes | None:
@@ -155,6 +192,9 @@ async def _read_body(receive: Receive, most_bytes: int) -> bytes | None:
 
 
 def _packets(body: bytes) -> list[str | bytes]:
+    """The packets of a payload. Raises Violation."""
+    if body.count(_SEPARATOR.encode()) >= _MOST_PACKETS:
+        raise Violation("too many packets")
     try:
         return [_packet(part) for part in body.decode().split(_SEPARATOR)]
     except UnicodeDecodeError as error:

@@ -74,6 +74,7 @@ class Wire(SocketioApi):
             ping_timeout=options.ping_timeout_seconds,
             **api,
         )
+        self.engine.tasks = self.tasks  # what a CONNECT has begun ends as what handlers have: with `shutdown`
         self.engine.keeps_requests = lambda: bool(self.handlers or self.namespace_handlers)
         self.eio.engine = self.engine
         if endpoint is not None:

@@ -75,6 +75,7 @@ class Conformance:
         options = WireOptions(**given | changed)
         self._echo = Engine(options, Echo, path=ENGINE_PATH)
         self._wire = Wire(options)
+        self._echo.tasks = self._wire.tasks
         for namespace in NAMESPACES:
             add_handlers(self._wire, namespace)
 
@@ -97,6 +98,10 @@ class Conformance:
         self._echo.doors.shut = True
         for connection in list(self._echo.sessions.values()):
             connection.end("server shutting down")
+
+    async def shutdown(self) -> None:
+        """After `stop`: let what connections have begun end, and cancel what does not in time."""
+        await self._wire.shutdown()
 
     async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
         """What is not for Socket.IO."""
@@ -175,3 +180,4 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._conformance.stop()
         await super().shutdown(sockets)
+        await self._conformance.shutdown()

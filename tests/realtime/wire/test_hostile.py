@@ -110,7 +110,7 @@ async def test_a_post_that_is_not_done_when_the_session_moves_ends_it() -> None:
             yield b'42["echo",2]'
 
         posting = asyncio.create_task(http.post(url, content=halves()))
-        await eventually(lambda: up.wire.engine.sessions[sid].posting)
+        await eventually(lambda: up.wire.engine.sessions[sid].posting is not None)
         reader, writer = await asyncio.open_connection("127.0.0.1", up.port)
         writer.write(handshake(up.port, f"EIO=4&transport=websocket&sid={sid}"))
         await reader.readuntil(b"\r\n\r\n")

@@ -242,6 +242,7 @@ async def serving(conformance: Conformance) -> AsyncIterator[int]:
         await eventually(lambda: not state.connections and not state.tasks)
         for listener in server.servers:
             await listener.wait_closed()
+        await conformance.shutdown()
 
 
 def _as_message(message: Message) -> Message:
