@@ -24,6 +24,7 @@ from socketio.exceptions import TimeoutError as LibraryTimeout
 from domain.kit.tasks import TaskOwner
 from realtime.wire.arriving import Arriving
 from realtime.wire.emitting import Emitter, OtherNodes
+from realtime.wire.faults import FaultLog
 from realtime.wire.handlers import HandlerEndpoint, has_handlers
 from realtime.wire.interface import Socket
 from realtime.wire.manager import Callback, Names, RoomManager, audience_of
@@ -47,7 +48,8 @@ class SocketioApi(socketio.AsyncServer):  # type: ignore[misc]  # the library is
         self.tasks = TaskOwner("handlers")
         self.emitter = Emitter(self.next_ack_id, nodes)
         self._handler_endpoints: dict[str, HandlerEndpoint] = {}
-        super().__init__(client_manager=RoomManager(self.emitter, self.tasks), **options)
+        self.faults = FaultLog()
+        super().__init__(client_manager=RoomManager(self.emitter, self.tasks, self.faults), **options)
         self.namespaces = namespaces or ()
 
     # What the wire has to have
@@ -93,8 +95,11 @@ class SocketioApi(socketio.AsyncServer):  # type: ignore[misc]  # the library is
     ) -> None:
         """Emit to everybody, to rooms or to clients; encoded once, whoever gets it.
 
-        `volatile`: whose transport is full does without. `ignore_queue`: on this node only. Raises TypeError for data
-        that JSON has no form for, Unavailable when the other nodes are not known to have been told (those here are).
+        `volatile`: whose transport is full does without. `ignore_queue`: on this node only. What JSON has no form for
+        is written without a word as what is nearest: NaN and infinity as null, sets as arrays, dates as text. Raises
+        TypeError for what has no such form and for rooms that are not named by str, ValueError for a reserved name
+        (`disconnect`, `connect_error` …), Unavailable when the other nodes are not known to have been told (those here
+        are).
         """
         await self.manager.emit(
             event,

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 BAD_PACKET = Closing(4002, "bad_packet", "A packet could not be read", Reconnect.LATER)
 
 _BUILTIN_REFUSAL: dict[str, object] = {"message": "Connection refused by server"}
+_CATCH_ALL = "*"
 _log = structlog.get_logger(__name__)
 
 
@@ -146,10 +147,15 @@ class HandlerEndpoint:
         socket.send(self._server.manager.encode_answer(ack_id, answers, self._namespace))
 
     def _failed(self, socket: Socket, name: str, error: Exception, ack_id: int | None) -> None:
-        trace_id = new_trace_id()
-        _log.error("handler_failed", namespace=self._namespace, event_name=name, trace_id=trace_id, exc_info=error)
+        trace_id = self._tell(name, error)
         if ack_id is not None:
             _answer_problem(socket, Internal("a fault on our side; tell us the trace id"), ack_id, trace_id)
+
+    def _tell(self, name: str, error: Exception) -> str:
+        """Log what a handler raised; its trace id."""
+        trace_id = new_trace_id()
+        self._server.faults.tell("handler_failed", error, namespace=self._namespace, event_name=name, trace_id=trace_id)
+        return trace_id
 
     # Disconnect
 
@@ -158,7 +164,7 @@ class HandlerEndpoint:
         try:
             rest = self._run("disconnect", sid, reason)
         except Exception as error:  # noqa: BLE001 - the edge that logs
-            self._disconnect_failed(error)
+            self._tell("disconnect", error)
         if inspect.isawaitable(rest):
             return self._finish_disconnect(sid, rest)
         self._forget(sid)
@@ -168,15 +174,9 @@ class HandlerEndpoint:
         try:
             await rest
         except Exception as error:  # noqa: BLE001 - the edge that logs
-            self._disconnect_failed(error)
+            self._tell("disconnect", error)
         finally:
             self._forget(sid)
-
-    def _disconnect_failed(self, error: Exception) -> None:
-        trace_id = new_trace_id()
-        _log.error(
-            "handler_failed", namespace=self._namespace, event_name="disconnect", trace_id=trace_id, exc_info=error
-        )
 
     def _forget(self, sid: str) -> None:
         self._rooms.remove(sid)
@@ -194,7 +194,7 @@ def find_handler(
     server: Any, event: str, namespace: str, args: tuple[object, ...]
 ) -> tuple[Callable[..., object] | None, tuple[object, ...]]:
     """The handler of an event, by python-socketio's rules, and its arguments; for none, None."""
-    handler, found = server._get_event_handler(event, namespace, args)
+    handler, found = _registered(server, event, namespace, args)
     if handler is None:
         owner, found = server._get_namespace_handler(namespace, args)
         if owner is None:
@@ -205,6 +205,21 @@ def find_handler(
     if event in server.reserved_events:
         found = _fitting(handler, found)
     return handler, found
+
+
+def _registered(
+    server: Any, event: str, namespace: str, args: tuple[object, ...]
+) -> tuple[Callable[..., object] | None, tuple[object, ...]]:
+    """A function and its arguments; for none, None."""
+    if event != _CATCH_ALL:
+        handler, found = server._get_event_handler(event, namespace, args)
+        return handler, found
+    # The library would take it for the name of the catch-all function, and leave out that function's first argument.
+    for place, found in ((namespace, (event, *args)), (_CATCH_ALL, (event, namespace, *args))):
+        handler = server.handlers.get(place, {}).get(_CATCH_ALL)
+        if handler is not None:
+            return handler, found
+    return None, args
 
 
 def has_handlers(server: Any, namespace: str) -> bool:

@@ -5,15 +5,16 @@ pending connects, callbacks by number) does not exist here and says so.
 """
 
 import inspect
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import NoReturn, cast
 
 import socketio
-import structlog
 
 from domain.kit.ids import new_trace_id
 from domain.kit.tasks import TaskOwner
 from realtime.wire.emitting import Audience, Emitter
+from realtime.wire.faults import FaultLog
+from realtime.wire.header import RESERVED
 from realtime.wire.packets import Packet, encode_ack, encode_event
 from realtime.wire.questions import Answers
 
@@ -25,16 +26,15 @@ _PLAIN = frozenset((str, int, float, bool, type(None)))
 Callback = Callable[..., object]
 Names = str | Sequence[str] | None
 
-_log = structlog.get_logger(__name__)
-
 
 class RoomManager(socketio.AsyncManager):  # type: ignore[misc]  # the library is not typed
     """Give it to a server as its `client_manager`."""
 
-    def __init__(self, emitter: Emitter, tasks: TaskOwner) -> None:
+    def __init__(self, emitter: Emitter, tasks: TaskOwner, faults: FaultLog) -> None:
         super().__init__()
         self.emitter = emitter
         self._tasks = tasks
+        self._faults = faults
 
     # Emits
 
@@ -86,10 +86,19 @@ class RoomManager(socketio.AsyncManager):  # type: ignore[misc]  # the library i
         try:
             rest = callback(*values)
         except Exception as error:  # noqa: BLE001 - the edge that logs
-            _callback_failed(error)
+            self._callback_failed(error)
         else:
             if inspect.isawaitable(rest):
-                self._tasks.start(_finish(rest), "callback")
+                self._tasks.start(self._finish(rest), "callback")
+
+    async def _finish(self, rest: Awaitable[object]) -> None:
+        try:
+            await rest
+        except Exception as error:  # noqa: BLE001 - the edge that logs
+            self._callback_failed(error)
+
+    def _callback_failed(self, error: Exception) -> None:
+        self._faults.tell("callback_failed", error, trace_id=new_trace_id())
 
     # Rooms
 
@@ -156,14 +165,20 @@ def audience_of(namespace: str | None, to: Names, skip: Names = None) -> Audienc
 
 
 def _names(names: Names) -> Sequence[str] | None:
-    chosen = (names,) if isinstance(names, str) else None if names is None else tuple(names)
-    if chosen is not None and not all(isinstance(name, str) for name in chosen):
-        raise TypeError("rooms and clients are named by str")
+    """What names rooms and clients, one or several. Raises TypeError."""
+    if names is None:
+        return None
+    chosen = (names,) if isinstance(names, str) or not isinstance(names, Iterable) else tuple(names)
+    for name in chosen:
+        if not isinstance(name, str):
+            raise TypeError(f"a room is named by a str, not by {type(name).__name__}")
     return chosen
 
 
 def _encode(event: str, data: object, namespace: str, ack_id: int | None = None) -> Packet:
-    """The library's rule: a tuple is several arguments, None is none."""
+    """The library's rule: a tuple is several arguments, None is none. Raises ValueError for a reserved name."""
+    if event in RESERVED:
+        raise ValueError(f"{event!r} is a reserved event name")  # it would throw JavaScript's clients out
     arguments = data if isinstance(data, tuple) else () if data is None else (data,)
     return encode_event(event, *arguments, namespace=namespace, ack_id=ack_id, binary=_may_hold_binary(arguments))
 
@@ -178,14 +193,3 @@ def _may_hold_binary(value: object) -> bool:
     if kind is list or kind is tuple:
         return any(map(_may_hold_binary, cast("Sequence[object]", value)))
     return True
-
-
-async def _finish(rest: Awaitable[object]) -> None:
-    try:
-        await rest
-    except Exception as error:  # noqa: BLE001 - the edge that logs
-        _callback_failed(error)
-
-
-def _callback_failed(error: Exception) -> None:
-    _log.error("callback_failed", trace_id=new_trace_id(), exc_info=error)

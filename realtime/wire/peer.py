@@ -8,8 +8,6 @@ import secrets
 from collections.abc import Awaitable, Iterator
 from typing import TYPE_CHECKING
 
-import structlog
-
 from domain.kit.errors import Conflict, Internal, Invalid, Problem, TooLarge
 from domain.kit.ids import new_trace_id
 from realtime.wire.connection import Connection, Violation
@@ -21,8 +19,6 @@ from realtime.wire.socket import WireSocket, farewell
 
 if TYPE_CHECKING:
     from realtime.wire.server import Wire
-
-_log = structlog.get_logger(__name__)
 
 _NOT, _DONE = Taken.NOT, Taken.DONE
 _STARTS = (b"42", b"420")
@@ -335,7 +331,7 @@ class Peer:
             self._refuse(socket.namespace, error)
         else:
             trace_id = new_trace_id()
-            _log.error("connect_failed", trace_id=trace_id, exc_info=error)
+            self._wire.faults.tell("connect_failed", error, trace_id=trace_id)
             self._refuse(socket.namespace, Internal("a fault on our side; tell us the trace id"), trace_id)
 
     def _refuse(self, namespace: str, problem: Problem, trace_id: str | None = None) -> None:

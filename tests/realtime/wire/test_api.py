@@ -173,8 +173,13 @@ async def test_rooms_that_cannot_be_entered(up: Serving) -> None:
         ):
             with pytest.raises(error):
                 await up.wire.enter_room(sid, room, namespace="/chat")
-        with pytest.raises(TypeError):
-            await up.wire.emit("e", room=[7], namespace="/chat")
+        unfit: list[Any] = [5, [7], b"x"]
+        for rooms in unfit:
+            with pytest.raises(TypeError, match="named by a str, not by int"):
+                await up.wire.emit("e", room=rooms, namespace="/chat")
+        for send in (up.wire.emit, up.wire.ask, up.wire.call):
+            with pytest.raises(ValueError, match="'disconnect' is a reserved event name"):
+                await send("disconnect", to=a.sid, namespace="/chat")
         with pytest.raises(TypeError):
             await up.wire.emit("e", object(), namespace="/chat")
 

@@ -10,7 +10,7 @@ import socketio
 import structlog
 from socketio.exceptions import ConnectionRefusedError as LibraryRefusal
 
-from realtime.wire import turns
+from realtime.wire import faults, turns
 from realtime.wire.server import Wire
 from tests.realtime.serving import RawClient, Serving, serving
 from tests.support.waiting import eventually
@@ -205,6 +205,34 @@ class TestEvents:
         logged = [log["trace_id"] for log in logs if log["log_level"] == "error"]
         assert [error["code"] for error in errors] == ["internal"] * 4
         assert logged[:4] == [error["trace_id"] for error in errors] and len(logged) == 5
+
+    async def test_faults_are_logged_so_many_a_second_and_without_values(self, up: Serving, wire: Wire) -> None:
+        @wire.event
+        def fail(sid: str, text: str) -> None:
+            secret = text  # noqa: F841 - a local variable
+            raise ValueError("m" * 10_000)
+
+        with structlog.testing.capture_logs() as logs:
+            async with up.signed_in() as client:
+                for number in range(faults.MOST_A_SECOND + 5):
+                    await client.send(f'42{number}["fail","hidden"]')
+                    assert "error" in await client.ack(number)
+                (dropped,) = await eventually(lambda: [log for log in logs if log["event"] == "faults_not_logged"])
+        told = [log for log in logs if log["event"] == "handler_failed"]
+        assert (len(told), dropped["number"]) == (faults.MOST_A_SECOND, 5)
+        assert all("exc_info" not in log and "hidden" not in str(log) for log in told)
+        assert "test_handlers.py" in told[0]["traceback"] and len(told[0]["traceback"]) < 3000
+
+    async def test_an_event_with_the_catch_alls_name_is_one_of_its_events(self, up: Serving, wire: Wire) -> None:
+        wire.on("*", lambda event, sid, *values: [event, *values])
+        wire.on("*", lambda event, namespace, sid, *values: [event, namespace, *values], namespace="*")
+        wire.namespaces = ["/other"]
+        async with up.signed_in() as client:
+            await client.send('421["*",7]')
+            assert await client.ack(1) == ["*", 7]
+            await connect(client, "/other")
+            await client.send('42/other,2["*",7]')
+            assert await client.frame() == '43/other,2[["*","/other",7]]'
 
     async def test_too_much_for_one_handler_is_refused(
         self, up: Serving, wire: Wire, monkeypatch: pytest.MonkeyPatch
