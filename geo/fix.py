@@ -5,8 +5,8 @@ from enum import IntFlag
 
 import msgspec
 
-EARLIEST_MS = 0
-"""Fix times begin at 1970-01-01 UTC, in milliseconds."""
+EARLIEST_MS = 946_684_800_000
+"""Times begin at 2000-01-01 UTC: what is before it was sent in seconds, or by a clock that was never set."""
 FURTHEST_AHEAD_MS = 24 * 3600 * 1000
 """Fix times up to one day ahead of the server's clock are stored."""
 LARGEST_SEQ = 2**31 - 1
@@ -83,6 +83,15 @@ _RANGES: tuple[tuple[str, float, float], ...] = (
 )
 
 
+def fault_of_time(epoch_ms: int, now_ms: int) -> str | None:
+    """The sentence about a time that cannot be one of a ride: before 2000, or ahead of the server's clock."""
+    if epoch_ms < EARLIEST_MS:
+        return "is before the year 2000; it must be in milliseconds UTC"
+    if epoch_ms > now_ms + FURTHEST_AHEAD_MS:
+        return "is more than a day ahead of the server's clock; it must be in milliseconds UTC"
+    return None
+
+
 def fault_of(fix: Fix, now_ms: int) -> Fault | None:
     """What makes this fix unusable, or None: out of range, non-finite, null island, a time outside the bounds."""
     if not 0 <= fix.seq <= LARGEST_SEQ:
@@ -93,10 +102,8 @@ def fault_of(fix: Fix, now_ms: int) -> Fault | None:
         return Fault("longitude", "must be a finite number of degrees between -180 and 180")
     if fix.latitude == 0.0 and fix.longitude == 0.0:
         return Fault("latitude", "0, 0 is what a receiver says before it has a position")
-    if fix.timestamp < EARLIEST_MS:
-        return Fault("timestamp", "must be in milliseconds since 1970-01-01 UTC, not before it")
-    if fix.timestamp > now_ms + FURTHEST_AHEAD_MS:
-        return Fault("timestamp", "is more than a day ahead of the server's clock; it must be in milliseconds UTC")
+    if (wrong := fault_of_time(fix.timestamp, now_ms)) is not None:
+        return Fault("timestamp", wrong)
     if _in_ranges(fix):
         return None
     for field, low, high in _RANGES:

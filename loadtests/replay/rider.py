@@ -17,6 +17,7 @@ from loadtests.replay.pacer import Pacer
 from loadtests.replay.protocol import ConnectionLost, Refused
 from loadtests.replay.schedule import Schedule
 from loadtests.replay.sight import place_of
+from loadtests.replay.sources.tracks import EARLIEST_MS
 from loadtests.replay.watcher import Watcher
 
 _BATCH_EVERY_SECONDS = 4.0
@@ -100,9 +101,9 @@ class Ride:
     async def _start(self) -> None:
         """Tell this connection which track it carries; again after each reconnect, with the same id."""
         connects = self._connection.connects
-        first = self._ledger.track.fixes[0].timestamp if self._ledger.track.fixes else 0
+        first = self._ledger.track.fixes[0].timestamp if self._ledger.track.fixes else EARLIEST_MS
         answer = await self._connection.ask(
-            protocol.TRACK_START, {"track_id": self._track_id, "started_at": max(0, first)}
+            protocol.TRACK_START, {"track_id": self._track_id, "started_at": max(EARLIEST_MS, first)}
         )
         self._pace.set(answer.get("send_interval_ms"))
         if self._watcher is not None and answer.get("rider") is not None:

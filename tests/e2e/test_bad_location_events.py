@@ -12,6 +12,7 @@ from tests.support import eventually
 
 TRACK = "01990000-0000-7000-8000-000000000001"
 DAY_MS = 24 * 3600 * 1000
+Y2000_MS = 946_684_800_000
 
 
 def update(**changes: Any) -> Callable[[str], dict[str, Any]]:
@@ -38,6 +39,7 @@ BAD: list[tuple[str, Callable[[str], Any], str, str]] = [
     ("location:update", update(timestamp=-1), "invalid", "fix.timestamp"),
     ("location:update", update(timestamp=now_ms() + 2 * DAY_MS), "invalid", "fix.timestamp"),
     ("location:update", update(timestamp="now"), "invalid", "fix.timestamp"),
+    ("location:update", update(timestamp=now_ms() // 1000), "invalid", "fix.timestamp"),
     ("location:update", update(seq=-1), "invalid", "fix.seq"),
     ("location:update", update(seq=2**31), "invalid", "fix.seq"),
     ("location:update", update(seq=1.5), "invalid", "fix.seq"),
@@ -54,6 +56,7 @@ BAD: list[tuple[str, Callable[[str], Any], str, str]] = [
     ("location:batch", lambda track: {"track_id": track, "fixes": [{}] * 1001}, "too_large", "fixes"),
     ("location:batch", lambda track: {"track_id": track, "fixes": {}}, "invalid", "fixes"),
     ("track:start", plain({"track_id": TRACK, "started_at": -5}), "invalid", "started_at"),
+    ("track:start", plain({"track_id": TRACK, "started_at": now_ms() // 1000}), "invalid", "started_at"),
     ("track:start", plain({"track_id": TRACK, "started_at": now_ms(), "ride_id": 5}), "invalid", "ride_id"),
     ("track:stop", lambda track: {"track_id": track, "last_seq": -2}, "invalid", "last_seq"),
     ("track:stop", lambda track: {"track_id": track, "last_seq": 5, "lost": [[3, 2]]}, "invalid", "lost"),
@@ -139,12 +142,13 @@ async def test_a_batch_keeps_the_good_and_names_the_bad_and_the_first_write_wins
     async with phone(await register(node.url)) as rider:
         track = await rider.start_track()
         fixes = [
-            {**fix(0, 46.5, 8.3), "timestamp": 0},
+            {**fix(0, 46.5, 8.3), "timestamp": Y2000_MS},
             fix(1, 95.0, 8.3),
             {"seq": 2, "latitude": 46.5},
             {**fix(3, 46.6, 8.4), "timestamp": now_ms() + DAY_MS - 60_000},
             "no fix",
             fix(4, 46.7, 8.5),
+            {**fix(5, 46.7, 8.5), "timestamp": now_ms() // 1000},
         ]
         answer = await rider.ask("location:batch", {"track_id": track, "fixes": fixes})
         assert answer["accepted"] == 3
@@ -152,14 +156,15 @@ async def test_a_batch_keeps_the_good_and_names_the_bad_and_the_first_write_wins
             (1, "invalid"),
             (2, "invalid"),
             (None, "invalid"),
+            (5, "invalid"),
         ]
-        assert [one["field"] for one in answer["rejected"]][:2] == ["latitude", "timestamp"]
+        assert [one["field"] for one in answer["rejected"]] == ["latitude", "timestamp", "fix", "timestamp"]
         assert await rider.move(track, 0, 10.0, 10.0) == {}  # again, with other values: the first stays
-        assert await rider.ask("track:stop", {"track_id": track, "last_seq": 4}) == {}
+        assert await rider.ask("track:stop", {"track_id": track, "last_seq": 5}) == {}
         await finished(one_site, track)
         rows = await points(one_site, track)
     assert [(row["seq"], row["latitude"]) for row in rows] == [(0, 46.5), (3, 46.6), (4, 46.7)]
-    assert rows[0]["timestamp"].year == 1970
+    assert rows[0]["timestamp"].year == 2000
 
 
 async def test_a_fix_that_was_refused_is_not_waited_for(one_site: Site) -> None:

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from geo.fix import FURTHEST_AHEAD_MS, LARGEST_SEQ, Fix, fault_of
+from geo.fix import EARLIEST_MS, FURTHEST_AHEAD_MS, LARGEST_SEQ, Fix, fault_of
 
 NOW = 1_750_000_000_000
 GOOD = {"seq": 3, "timestamp": NOW, "latitude": 47.0, "longitude": 8.0}
@@ -14,7 +14,7 @@ def test_a_good_fix_has_no_fault() -> None:
     assert fault_of(full, NOW) is None
 
 
-@pytest.mark.parametrize("seconds", [-1_750_000_000, -3600, FURTHEST_AHEAD_MS // 1000])
+@pytest.mark.parametrize("seconds", [(EARLIEST_MS - NOW) // 1000, -3600, FURTHEST_AHEAD_MS // 1000])
 def test_old_fixes_and_those_of_the_next_day_are_taken(seconds: int) -> None:
     assert fault_of(Fix(**GOOD | {"timestamp": NOW + seconds * 1000}), NOW) is None
 
@@ -25,6 +25,8 @@ def test_old_fixes_and_those_of_the_next_day_are_taken(seconds: int) -> None:
         ("seq", -1),
         ("seq", LARGEST_SEQ + 1),
         ("timestamp", -1),
+        ("timestamp", EARLIEST_MS - 1),
+        ("timestamp", NOW // 1000),
         ("timestamp", NOW + FURTHEST_AHEAD_MS + 1),
         ("latitude", 90.01),
         ("latitude", math.nan),

@@ -8,7 +8,7 @@ import pytest
 from loadtests.replay.sources.csv_tracks import read_csv
 from loadtests.replay.sources.gpx import read_gpx
 from loadtests.replay.sources.library import read_directory
-from loadtests.replay.sources.tracks import NotATrack
+from loadtests.replay.sources.tracks import EARLIEST_MS, NotATrack
 
 _DATA = Path(os.environ.get("THROTTLECOVE_DATA", Path(__file__).resolve().parents[3] / "shared" / "data"))
 
@@ -52,6 +52,15 @@ def test_gpx_takes_nothing_from_extensions_waypoints_and_metadata(tmp_path: Path
     track = read_gpx(_write(tmp_path / "a.gpx", _gpx(body + "</trkseg></trk>")))
     (fix,) = track.fixes
     assert (fix.timestamp, fix.speed) == (1_714_557_600_000, None)
+
+
+def test_times_that_count_from_the_start_are_given_a_day(tmp_path: Path) -> None:
+    points = "".join(
+        f'<trkpt lat="46.5" lon="11"><time>1970-01-01T00:00:{second}Z</time></trkpt>' for second in (10, 12)
+    )
+    track = read_gpx(_write(tmp_path / "a.gpx", _gpx(f"<trk><trkseg>{points}</trkseg></trk>")))
+    assert [fix.timestamp - EARLIEST_MS for fix in track.fixes] == [10_000, 12_000]
+    assert track.notes
 
 
 def test_points_without_time_are_counted_and_take_no_number(tmp_path: Path) -> None:

@@ -16,6 +16,8 @@ from geo.fix import LARGEST_SEQ
 
 DEAD_LETTER = "dead_letter"
 """The reason of a gap whose fix is in the dead letters."""
+FIRST_MS = 0
+"""The beginning of 1970: earlier than nodes take now, because what was acknowledged once is stored."""
 LAST_MS = 253_402_300_799_999
 """The end of the year 9999 in epoch milliseconds; Postgres and Python both know every time up to it."""
 

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from domain.tracks.entries import Fixes, FixRow, Record, Rejected, Started, Stopped, encode_records
-from geo.fix import EARLIEST_MS, LARGEST_SEQ
-from workers.tracks.items import DEAD_LETTER, LAST_MS, DeadLetter, Item, Reason, gaps_of
+from geo.fix import LARGEST_SEQ
+from workers.tracks.items import DEAD_LETTER, FIRST_MS, LAST_MS, DeadLetter, Item, Reason, gaps_of
 
 IntColumn: TypeAlias = npt.NDArray[np.int64]
 FloatColumn: TypeAlias = npt.NDArray[np.float64]
@@ -23,7 +23,7 @@ Mask: TypeAlias = npt.NDArray[np.bool_]
 _LARGEST_REAL = float(np.finfo(np.float32).max)
 _BOUNDS: tuple[tuple[str, float, float], ...] = (
     ("seq", 0, LARGEST_SEQ),
-    ("timestamp", EARLIEST_MS, LAST_MS),
+    ("timestamp", FIRST_MS, LAST_MS),
     ("latitude", -90, 90),
     ("longitude", -180, 180),
     *(

@@ -1,6 +1,7 @@
 """A recorded track as replay sees it: the points of a file, and the fixes made of those that have a time.
 
-Numbers are the file's own; nothing is rounded, sorted or filtered. `seq` counts the sent fixes in file order, from 0.
+Numbers are the file's own; nothing is rounded, sorted or filtered, and only times that count from the start of the ride
+are given a day, because no ride was recorded in 1970. `seq` counts the sent fixes in file order, from 0.
 """
 
 import math
@@ -13,6 +14,8 @@ import numpy.typing as npt
 from pyproj import Geod
 
 _WGS84 = Geod(ellps="WGS84")
+EARLIEST_MS = 946_684_800_000
+"""2000-01-01 UTC in epoch milliseconds; nobody has recorded a ride before."""
 _CREDIBLE_RATIO = 3.0
 _MOVING_METRES_PER_SECOND = 2.0
 
@@ -75,6 +78,9 @@ def track_of(name: str, points: Iterable[Point], unreadable: int = 0, notes: tup
     if any(fix.speed is not None for fix in fixes) and not _speeds_are_doppler(fixes):
         fixes = [fix._replace(speed=None) for fix in fixes]
         notes = (*notes, "its speed column disagrees with its positions and is not sent")
+    if fixes and max(fix.timestamp for fix in fixes) < EARLIEST_MS:
+        fixes = [fix._replace(timestamp=fix.timestamp + EARLIEST_MS) for fix in fixes]
+        notes = (*notes, "its times count from 1970, as route planners write them, and are sent as of 2000")
     return Track(name, tuple(fixes), without_time, unreadable, notes)
 
 

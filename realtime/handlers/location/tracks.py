@@ -17,7 +17,7 @@ from domain.kit.errors import Code, Invalid, TooLarge, Unavailable
 from domain.tracks.entries import Fixes, FixRow, Rejected, Started, Stopped
 from domain.tracks.ownership import Ownership
 from domain.tracks.recorder import Recorder
-from geo.fix import EARLIEST_MS, FURTHEST_AHEAD_MS, Fix, fault_of
+from geo.fix import Fix, fault_of, fault_of_time
 from realtime.gateway.answers import invalid_field
 from realtime.gateway.client import Client
 from realtime.gateway.contracts import handles
@@ -113,8 +113,8 @@ class TrackHandlers:
     async def start(self, client: Client, payload: TrackStart) -> "asyncio.Future[TrackStarted]":
         """Claim the id, make the dot this node's, and record the start."""
         now_ms = self._clock.epoch_ms()
-        if not EARLIEST_MS <= payload.started_at <= now_ms + FURTHEST_AHEAD_MS:
-            raise Invalid("must be in milliseconds since 1970 UTC, at most a day ahead", field="started_at")
+        if (wrong := fault_of_time(payload.started_at, now_ms)) is not None:
+            raise Invalid(wrong, field="started_at")
         identity = client.identity
         claim = await self._ownership.claim(payload.track_id, identity.user_id, now_ms)
         track = self._tracks.adopt(payload.track_id, claim)
