@@ -10,7 +10,7 @@ from uuid import UUID
 
 from domain.accounts.tokens import Identity
 from domain.kit.clock import Clock
-from domain.kit.errors import Forbidden, Unauthenticated
+from domain.kit.errors import Forbidden, Invalid, Unauthenticated
 from realtime.gateway.answers import decode_only
 from realtime.gateway.client import Client
 from realtime.gateway.codes import TOKEN_ENDED
@@ -86,8 +86,14 @@ class Doorkeeper:
     def check(self, auth: Arguments) -> Credentials:
         """The credentials in a CONNECT, but for revocation. Raises Invalid, Unauthenticated or TokenExpired."""
         if len(auth) == 0:
-            raise Unauthenticated("CONNECT needs `auth` with `token` and `device_id`", field="token")
-        wanted = decode_only(auth, self._decoder)
+            raise _without_token()
+        try:
+            wanted = decode_only(auth, self._decoder)
+        except Invalid as fault:
+            (sent,) = auth.values() if fault.field == "token" else (None,)
+            if isinstance(sent, dict) and "token" not in sent:
+                raise _without_token() from fault
+            raise
         identity = self._verifier.verify(wanted.token)
         if identity.device_id != wanted.device_id:
             raise Unauthenticated("this token was issued to another device", field="device_id")
@@ -113,6 +119,10 @@ class Doorkeeper:
         revoked = await self._revocations.is_revoked(identity.session_id)
         if revoked or identity.session_id in self._recent:
             raise _ended()
+
+
+def _without_token() -> Unauthenticated:
+    return Unauthenticated("CONNECT needs `auth` with `token` and `device_id`", field="token")
 
 
 def _ended() -> Unauthenticated:

@@ -61,7 +61,8 @@ OTHERS = TokenKeys("test", {"test": "another secret that is also long enough"})
     ("forge", "code", "field"),
     [
         (lambda up: None, "unauthenticated", "token"),
-        (lambda up: {}, "invalid", "token"),
+        (lambda up: {}, "unauthenticated", "token"),
+        (lambda up: {"device_id": "phone"}, "unauthenticated", "token"),
         (lambda up: {"token": up.token()}, "invalid", "device_id"),
         (lambda up: {**up.auth(), "extra": 1}, "invalid", "extra"),
         (lambda up: {**up.auth(), "protocol": 2}, "invalid", "protocol"),
