@@ -31,6 +31,7 @@ _SCHEMES = {
     "database_url": ("postgresql", "postgres", "postgresql+asyncpg"),
     "redis_url": ("redis", "rediss", "unix"),
 }
+_MASK = "**********"
 _SHORTEST_SECRET = 32
 _LEAST_PASSWORD_KIB = 19 * 1024
 _LEAST_PASSWORD_PASSES = 2
@@ -208,6 +209,13 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _events_fit_into_frames(self) -> Self:
+        if self.event_bytes > self.frame_bytes:
+            event, frame = _variable("event_bytes"), _variable("frame_bytes")
+            raise ValueError(f"{event} is at most {frame}: a larger frame closes its socket whatever is in it")
+        return self
+
+    @model_validator(mode="after")
     def _maps_have_hosts(self) -> Self:
         for host in self.map_hosts:
             if _origin("map_hosts", host) != host:
@@ -252,10 +260,23 @@ class Settings(BaseSettings):
                 "openssl rand -hex 32"
             )
 
+    def shown(self) -> dict[str, Any]:
+        """All settings; secrets are masked, and of an address with a login only the login."""
+        return self.model_dump(mode="json") | {name: _without_login(getattr(self, name)) for name in _SCHEMES}
+
     def changed(self) -> dict[str, Any]:
-        """The settings that differ from their defaults; secrets are masked."""
-        differing = {name for name, field in type(self).model_fields.items() if getattr(self, name) != field.default}
-        return self.model_dump(mode="json", include=differing)
+        """The settings that differ from their defaults, as `shown`."""
+        fields = type(self).model_fields
+        return {name: value for name, value in self.shown().items() if getattr(self, name) != fields[name].default}
+
+
+def _without_login(url: SecretStr) -> str:
+    """The address with its login and its options masked, either of which may have a password."""
+    scheme, _, rest = url.get_secret_value().partition("://")
+    # The last one: drivers and people disagree about an @ in a password, and none of it may be seen.
+    login, _, place = rest.rpartition("@")
+    where, _, options = place.partition("?")
+    return f"{scheme}://{_MASK + '@' if login else ''}{where}{'?' + _MASK if options else ''}"
 
 
 def _is_secret(value: SecretStr) -> bool:

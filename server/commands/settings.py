@@ -20,7 +20,7 @@ def run(options: argparse.Namespace) -> int:
     settings = load()
     for warning in unknown_variables():
         print(warning, file=sys.stderr)
-    values = settings.changed() if options.changed else settings.model_dump(mode="json")
+    values = settings.changed() if options.changed else settings.shown()
     if options.json:
         print(json.dumps(values))
         return 0

@@ -69,6 +69,7 @@ def test_the_command_ends_with_a_sentence_and_without_a_value() -> None:
         ("THROTTLECOVE_TICK_MILLISECONDS", "hunter2", ": Input should be a valid integer"),
         ("THROTTLECOVE_MODE", "hunter2", ": Input should be 'development' or 'production'"),
         ("THROTTLECOVE_MAP_HOSTS", "/hunter2", " takes origins like https://tiles.example.org"),
+        ("THROTTLECOVE_EVENT_BYTES", "2000000", " is at most THROTTLECOVE_FRAME_BYTES"),
         ("DATABASE_URL", "hunter2", ": must be an address that begins with postgresql://"),
         (
             "DATABASE_URL",
@@ -123,3 +124,23 @@ def test_passwords_that_cost_nothing_are_for_tests(production: pytest.MonkeyPatc
     production.setenv(variable, "8" if variable.endswith("KIB") else "1")
     with pytest.raises(MissingSecret, match=variable):
         Settings().require_secrets()
+
+
+@pytest.mark.parametrize(
+    ("variable", "url", "shown"),
+    [
+        ("DATABASE_URL", "postgresql://me:hunter2@db:5433/rides", "postgresql://**********@db:5433/rides"),
+        ("DATABASE_URL", "postgresql://me:hunter2@a@db/rides", "postgresql://**********@db/rides"),
+        ("DATABASE_URL", "postgresql://me:1/hunter2?@db/rides", "postgresql://**********@db/rides"),
+        ("DATABASE_URL", "postgresql://db/rides?password=hunter2", "postgresql://db/rides?**********"),
+        ("REDIS_URL", "rediss://:hunter2@cache:6380/2", "rediss://**********@cache:6380/2"),
+        ("REDIS_URL", "redis://cache:6380/2", "redis://cache:6380/2"),
+    ],
+)
+def test_where_the_stores_are_is_shown_and_who_signs_in_is_not(
+    monkeypatch: pytest.MonkeyPatch, variable: str, url: str, shown: str
+) -> None:
+    monkeypatch.setenv(variable, url)
+    settings = Settings()
+    assert settings.shown()[variable.lower()] == settings.changed()[variable.lower()] == shown
+    assert "hunter2" not in json.dumps(settings.shown())
