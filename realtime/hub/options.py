@@ -12,8 +12,8 @@ class HubOptions:
     """A tick lets the loop turn after working this long."""
     age_limit_seconds: float = 300.0
     """Positions and removals older than this are forgotten."""
-    slow_packets: int = 256
-    """A listener with more packets unwritten is skipped, and gets a snapshot when it has written half of them."""
+    slow_packets: int = 32
+    """A listener with more packets waiting is passed over, and gets a snapshot when it has written half of them."""
     listen_seconds: float = 1.0
     """How long a new listener waits for the other nodes' positions before it is shown this node's."""
     stall_seconds: float = 2.0
