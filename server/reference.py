@@ -129,7 +129,10 @@ def _errors() -> str:
 
 def _closings() -> str:
     rows = [f"| `{one.code}` | {one.status} | {one.message} | {one.reconnect.replace('_', ' ')} |" for one in CLOSINGS]
-    intro = "The server says why in an `error` event with this code, then closes the transport.\n\n"
+    intro = (
+        "The server says why in an `error` event with this code, then closes the transport. `connect_timeout` has no "
+        "event: nobody has signed in who could hear it.\n\n"
+    )
     return _table("Why a socket is closed", "code | WebSocket status | meaning | reconnect", rows, intro)
 
 

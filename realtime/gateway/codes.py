@@ -1,6 +1,7 @@
 """Why the server closes sockets, in one table: each line says whether a client comes back at once, later, or never.
 
-The WebSocket status is for raw clients; Socket.IO clients read the same code in the `error` event before the close.
+The WebSocket status is for raw clients; Socket.IO clients read the same code in the `error` event before the close, but
+for SILENT, which closes sockets that have not signed in.
 """
 
 from realtime.wire.interface import OVERFLOWED, SILENT, STOPPING, Closing, Reconnect

@@ -40,7 +40,11 @@ class TrackStarted(Reply, frozen=True):
 
 
 class LocationUpdate(Payload, frozen=True):
-    """The newest fix of a track that is being ridden: recorded, and shown to who may see it."""
+    """The newest fix of a track that is being ridden: recorded, and shown to who may see it.
+
+    A `seq` that the track has already is answered `{}` too, and the first write wins: what has no ack may be sent again.
+    A fix after `track:stop` is answered `{}` as well, recorded, and shown to nobody. Times before 2000 are refused.
+    """
 
     track_id: UUID
     fix: AnyFix
@@ -80,7 +84,8 @@ class TrackStop(Payload, frozen=True):
 class MapWatch(Payload, frozen=True):
     """See the public riders in a box: `[west, south, east, north]` in degrees; west > east crosses 180°.
 
-    A box that is too large to see single riders in is answered with `density`: counts come instead.
+    A box that is too large to see single riders in is answered with `density`: counts come instead. Snapshots come
+    before the ack: set up the handlers of `location:frame` and `location:density` first.
     """
 
     bounds: tuple[float, float, float, float]
