@@ -42,7 +42,7 @@ class TrackStarted(Reply, frozen=True):
 class LocationUpdate(Payload, frozen=True):
     """The newest fix of a track that is being ridden: recorded, and shown to who may see it.
 
-    A `seq` that the track has already is answered `{}` too, and the first write wins: what has no ack may be sent again.
+    A `seq` that the track has already is answered `{}` too, and the first write wins: send again what has no ack.
     A fix after `track:stop` is answered `{}` as well, recorded, and shown to nobody. Times before 2000 are refused.
     """
 
