@@ -12,7 +12,8 @@ As documented: `on`, `event`, `register_namespace`, `emit`, `send`, `call`, room
 - only namespaces with handlers exist, unless `namespaces` names others;
 - other nodes are reached through `nodes`: `emit`, `send`, `call`, `ask`. What moves, closes or describes a client is
   done on the client's own node.
-Not offered, with an error that says so: `instrument`, `attach`, other client managers, serializers and JSON modules.
+Not offered, with an error that says so: `instrument`, `attach`, and the library's options, in whose place are those of
+`WireOptions`.
 """
 
 from collections.abc import Sequence
@@ -32,7 +33,6 @@ from realtime.wire.questions import Answers
 
 _HANDLERS_SECONDS = 5.0
 """What handlers get to end when the server shuts down."""
-_OURS = ("client_manager", "serializer", "json", "always_connect", "async_handlers")
 
 
 class SocketioApi(socketio.AsyncServer):  # type: ignore[misc]  # the library is not typed
@@ -41,10 +41,7 @@ class SocketioApi(socketio.AsyncServer):  # type: ignore[misc]  # the library is
     def __init__(
         self, nodes: OtherNodes | None = None, *, namespaces: Sequence[str] | str | None = None, **options: Any
     ) -> None:
-        """`nodes` is the way to the other nodes. Raises TypeError for options that have no meaning here."""
-        for name in _OURS:
-            if name in options:
-                raise TypeError(f"{name!r} is not an option of this server: see realtime.wire.api")
+        """`nodes` is the way to the other nodes; `options` are for the library."""
         self.tasks = TaskOwner("handlers")
         self.emitter = Emitter(self.next_ack_id, nodes)
         self._handler_endpoints: dict[str, HandlerEndpoint] = {}

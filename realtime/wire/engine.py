@@ -91,7 +91,7 @@ class Engine:
     def check(self, request: Request, scheme: str) -> Connection | None:
         """The session that the request names, None for a new one. Raises Refusal."""
         if not self.allows(request, scheme):
-            raise forbidden("this origin is not allowed")
+            raise forbidden("this origin is not allowed: see allowed_origins")
         transport = request.query.get("transport")
         if transport not in ("polling", "websocket"):
             raise unknown_transport()

@@ -8,7 +8,7 @@ class Origins:
 
     def __init__(self, allowed: Sequence[str] | None) -> None:
         """`allowed`: None is this server's own origin only; `*` is any."""
-        self._allowed = None if allowed is None else frozenset(allowed)
+        self._allowed = None if allowed is None else frozenset((allowed,) if isinstance(allowed, str) else allowed)
 
     def allows(self, headers: Mapping[str, str], scheme: str) -> bool:
         """Whether the page may connect. `scheme`: http or https, as the request came in."""

@@ -2,20 +2,20 @@
 
 A python-socketio server whose Engine.IO, packets, rooms and sending are ours (see `engine`, `peer`, `rooms`): its
 handlers, namespaces and emits work as documented, for namespaces without an endpoint of their own. What is promised to
-the layers above is in `interface`. Serve it with the uvicorn settings of `uvicorn_options`, without which its
-WebSockets would come in as ASGI and are refused.
+the layers above is in `interface`. Serve it with `serve`, or with the uvicorn settings of
+`uvicorn_options`, without which its WebSockets would come in as ASGI and are refused.
 """
 
 import functools
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Sequence
 from typing import Any
 
-import engineio
-import socketio
+import uvicorn
 
-from realtime.wire import polling
+from realtime.wire import foreign_options
 from realtime.wire.api import SocketioApi
+from realtime.wire.application import Application, EngineFacade
 from realtime.wire.connection import Connection
 from realtime.wire.deadlines import Deadlines
 from realtime.wire.emitting import OtherNodes
@@ -30,33 +30,24 @@ from realtime.wire.socket import WireSocket
 _MOST_ACK_ID = 2**30
 """Java's client keeps ids in 31 bits; the upper half is for questions across nodes."""
 
-Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
-
-
-class EngineFacade(engineio.AsyncServer):  # type: ignore[misc]  # the library is not typed
-    """What python-socketio makes for itself; it passes requests on to our engine."""
-
-    engine: Engine
-
-    async def handle_request(self, scope: Scope, receive: Receive, send: Send) -> object:
-        """Answer one request."""
-        if scope["type"] == "websocket":
-            # Only a server without our `ws=` brings one here.
-            await send({"type": "websocket.close", "code": 1011})
-            return None
-        await polling.serve(self.engine, scope, receive, send)
-        return None
-
 
 class Wire(SocketioApi):
     """The Socket.IO server; `wire.app(other)` is the ASGI application."""
 
     def __init__(
-        self, options: WireOptions, endpoint: Endpoint | None = None, *, nodes: OtherNodes | None = None, **api: Any
+        self,
+        options: WireOptions,
+        endpoint: Endpoint | None = None,
+        *,
+        nodes: OtherNodes | None = None,
+        namespaces: Sequence[str] | str | None = None,
+        **others: object,
     ) -> None:
-        """`endpoint` is that of namespace `/`; `nodes` and `api` are for `SocketioApi`."""
+        """`endpoint` is that of namespace `/`; `nodes` and `namespaces` are for `SocketioApi`.
+
+        Raises TypeError for any other option, and says which of `options` to use instead.
+        """
+        foreign_options.refuse(others)
         self.options = options
         self._ack_id = 0
         self._peers: dict[Connection, Peer] = {}
@@ -66,13 +57,13 @@ class Wire(SocketioApi):
         self._connects = Deadlines[Peer](options.connect_within_seconds, lambda peer: peer.silent())
         super().__init__(
             nodes,
+            namespaces=namespaces,
             async_mode="asgi",
             monitor_clients=False,
             logger=logging.getLogger(__name__),
             engineio_logger=logging.getLogger(__name__),
             ping_interval=options.ping_interval_seconds,
             ping_timeout=options.ping_timeout_seconds,
-            **api,
         )
         self.engine.tasks = self.tasks  # what a CONNECT has begun ends as what handlers have: with `shutdown`
         self.engine.keeps_requests = lambda: bool(self.handlers or self.namespace_handlers)
@@ -87,10 +78,10 @@ class Wire(SocketioApi):
         """Let `endpoint` have the clients of a namespace."""
         self._endpoints[namespace] = endpoint
 
-    def app(self, other: object = None, path: str = "socket.io") -> socketio.ASGIApp:
+    def app(self, other: object = None, path: str = "socket.io") -> Application:
         """The ASGI application: Socket.IO under `path`, everything else (lifespan too) goes to `other`."""
         self.engine.path = f"/{path.strip('/')}/"
-        return socketio.ASGIApp(self, other, socketio_path=path)
+        return Application(self, other, socketio_path=path)
 
     @property
     def connections(self) -> int:
@@ -163,3 +154,30 @@ def uvicorn_options(*engines: Engine) -> dict[str, Any]:
         "ws_ping_timeout": None,
         "ws_per_message_deflate": False,
     }
+
+
+class WireServer(uvicorn.Server):
+    """uvicorn, stopping the wire first: it would wait for whoever long-polls."""
+
+    def __init__(self, config: uvicorn.Config, wire: Wire) -> None:
+        super().__init__(config)
+        self._wire = wire
+
+    async def shutdown(self, sockets: Any = None) -> None:
+        """Send the clients away, let uvicorn end, then what handlers have begun."""
+        self._wire.stop()
+        await super().shutdown(sockets)
+        await self._wire.shutdown()
+
+
+async def serve(
+    wire: Wire, other: object = None, *, host: str, port: int, path: str = "socket.io", **config: Any
+) -> None:
+    """Serve the wire under `path` and `other`, an ASGI application, elsewhere, until SIGTERM or Ctrl-C.
+
+    `config` is for `uvicorn.Config`. Signals are uvicorn's: once all has ended in good order it raises them again, so
+    that Ctrl-C comes out of `asyncio.run` as KeyboardInterrupt. Raises SystemExit when the port cannot be had.
+    """
+    app = wire.app(other, path)
+    settings = uvicorn.Config(app, host=host, port=port, **uvicorn_options(wire.engine), **config)
+    await WireServer(settings, wire).serve()

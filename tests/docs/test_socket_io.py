@@ -1,18 +1,34 @@
-"""The client in docs/socket-io.md does what the page says, against a real node."""
+"""The client in docs/socket-io.md does what the page says, against a real node; so does the server."""
 
+import asyncio
 import re
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
+
+import socketio
 
 from tests.docs.test_readme import JAVASCRIPT, ROOT, output_of
 from tests.e2e.phones import register
 from tests.e2e.processes import Site
 from tests.support.javascript import node as node_program
+from tests.support.waiting import eventually
+
+PAGE = ROOT / "docs" / "socket-io.md"
+
+
+def snippet(language: str) -> str:
+    (code,) = re.findall(rf"```{language}\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    return str(code)
 
 
 async def said_by_the_client(*arguments: str, fails: bool = False) -> str:
-    (code,) = re.findall(r"```javascript\n(.*?)```", (ROOT / "docs" / "socket-io.md").read_text("utf-8"), re.DOTALL)
     script: Path = JAVASCRIPT / "node_modules" / ".socket-io-client.mjs"
-    script.write_text(code, "utf-8")
+    script.write_text(snippet("javascript"), "utf-8")
     return await output_of(node_program(), str(script), *arguments, cwd=JAVASCRIPT, fails=fails)
 
 
@@ -25,3 +41,53 @@ async def test_the_client_speaks_msgpack_and_watches_or_says_why_it_is_refused(o
     refused = await said_by_the_client(node.url, account.access_token, "another device", fails=True)
     assert refused.startswith("refused")
     assert "device_id" in refused
+
+
+@asynccontextmanager
+async def client(url: str, transport: str) -> AsyncIterator[tuple[socketio.AsyncClient, list[Any]]]:
+    """A client that votes yes, and what it heard."""
+    heard: list[Any] = []
+    phone = socketio.AsyncClient(reconnection=False)
+    phone.on("joined", heard.append)
+    phone.on("vote", lambda question: f"{question} yes")
+    await phone.connect(url, transports=[transport])
+    try:
+        yield phone, heard
+    finally:
+        await phone.disconnect()
+
+
+async def until_said(stream: asyncio.StreamReader, words: bytes) -> None:
+    async with asyncio.timeout(20):
+        while words not in (line := await stream.readline()):
+            assert line, f"ended without {words!r}"
+
+
+async def test_the_server_serves_and_ends_while_somebody_polls(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    script = tmp_path / "own_server.py"
+    script.write_text(snippet("python").replace("port=3000", f"port={port}"), "utf-8")
+    server = await asyncio.create_subprocess_exec(
+        sys.executable, str(script), env={"PYTHONPATH": str(ROOT)}, stderr=asyncio.subprocess.PIPE
+    )
+    try:
+        assert server.stderr is not None
+        await until_said(server.stderr, b"running on")
+        url = f"http://127.0.0.1:{port}"
+        async with client(url, "polling") as (one, heard), client(url, "websocket") as (two, _):
+            assert "x" in await one.call("join", "x")
+            await two.call("join", "x")
+            assert await eventually(lambda: heard) == [two.get_sid()]
+            assert await two.call("vote", ("x", "pizza?")) == {one.get_sid(): ["pizza? yes"]}
+            server.send_signal(signal.SIGINT)
+            _, said = await asyncio.wait_for(server.communicate(), 5)
+        assert server.returncode == 0 and b"Traceback" not in said, said.decode()
+    finally:
+        if server.returncode is None:
+            server.kill()
+            await server.wait()
+
+
+def test_the_server_has_twenty_lines() -> None:
+    assert len([line for line in snippet("python").splitlines() if line.strip()]) <= 20

@@ -198,12 +198,6 @@ async def test_what_is_not_offered_says_so(up: Serving, use: Callable[[Wire], ob
         use(up.wire)
 
 
-@pytest.mark.parametrize("option", ["client_manager", "serializer", "json", "always_connect", "async_handlers"])
-async def test_options_without_a_meaning_are_refused(option: str) -> None:
-    with pytest.raises(TypeError, match=option):
-        Wire(WireOptions(), **{option: None})
-
-
 @asynccontextmanager
 async def two_nodes(url: str) -> AsyncIterator[tuple[Serving, Serving]]:
     options = BusOptions(url, timeout_seconds=0.3, heartbeat_seconds=0.1, deaf_seconds=0.5, reconnect_seconds=0.02)
