@@ -9,6 +9,7 @@ import sys
 from collections.abc import MutableMapping
 from typing import Any
 
+import msgspec
 import structlog
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
@@ -37,15 +38,15 @@ def configure_logging(settings: Settings) -> None:
         _mask,
     ]
     render: list[structlog.types.Processor] = (
-        [structlog.processors.ExceptionRenderer(_without_locals()), structlog.processors.JSONRenderer()]
+        [structlog.processors.ExceptionRenderer(_without_locals()), structlog.processors.JSONRenderer(_as_json)]
         if as_json
         else [
             structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
         ]
     )
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        logger_factory=structlog.stdlib.LoggerFactory(),
+        processors=[*shared, *render],
+        logger_factory=_Lines,
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(settings.log_level.upper())),
         cache_logger_on_first_use=True,
     )
@@ -61,6 +62,18 @@ def configure_logging(settings: Settings) -> None:
     root.setLevel(settings.log_level.upper())
     for chatty in ("uvicorn.access", "uvicorn.error", "engineio", "socketio", "alembic", "sqlalchemy.engine"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+class _Lines(structlog.WriteLogger):
+    """Writes our own lines without the standard library's records: each connect has one, and a storm has thousands."""
+
+    def __init__(self, name: str = "") -> None:
+        super().__init__(sys.stderr)
+        self.name = name
+
+
+def _as_json(event: object, **_: object) -> str:
+    return msgspec.json.encode(event, enc_hook=repr).decode()
 
 
 def _without_locals() -> structlog.tracebacks.ExceptionDictTransformer:
