@@ -120,7 +120,7 @@ class Peer:
         if not packet.isascii():
             packet.decode()  # raises UnicodeDecodeError
         taken = inbox.take(name, rest[:-1], ack)
-        if taken is _DONE and ack:
+        if taken is _DONE and ack and root.open:  # the handler may have ended this client
             if (write := self._connection.write) is not None:
                 write(EMPTY_ACKS[len(ack)] + ack + EMPTY_ANSWER)
             else:

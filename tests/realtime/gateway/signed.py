@@ -45,6 +45,10 @@ FEW = Contract("test:few", Number, Promise.NONE, Limit(per_second=2.0, burst=3))
 URGENT = Contract("sos:test", Number, Promise.DURABLE, MANY)
 
 
+LEAVE = "leave"
+"""Has `test:few` end its client's namespace."""
+
+
 class Odd(Exception):
     """Not a problem that is expected."""
 
@@ -84,6 +88,8 @@ class Handlers:
     @handles(FEW)
     def few(self, client: Client, payload: Number) -> None:
         self.trail.append(("few", payload.number))
+        if payload.label == LEAVE:
+            client.socket.leave()
 
     @handles(URGENT)
     async def urgent(self, client: Client, payload: Number) -> None:

@@ -116,3 +116,16 @@ async def test_text_that_is_no_utf_8_ends_the_connection() -> None:
         assert closed.value.rcvd is not None
         assert closed.value.rcvd.code == 1007
         assert up.handlers.trail == [("few", 1)]
+
+
+@pytest.mark.parametrize("usual", [False, True])
+async def test_a_client_that_its_handler_has_ended_gets_no_ack(usual: bool) -> None:
+    async with node(OFTEN) as up, up.rider() as client:
+        if usual:
+            await warm(client)
+        await client.send('427["test:few",{"number":1,"label":"leave"}]')
+        assert await client.frame() == "41"
+        await client.sign_in(up.auth())
+        assert (await client.frame()).startswith('42["session:ready"')
+        await client.send(USUAL)
+        assert await client.frame() == "431[{}]"
