@@ -16,6 +16,7 @@ Not offered, with an error that says so: `instrument`, `attach`, and the library
 `WireOptions`.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -35,7 +36,7 @@ _HANDLERS_SECONDS = 5.0
 """What handlers get to end when the server shuts down."""
 
 
-class SocketioApi(socketio.AsyncServer):  # type: ignore[misc]  # the library is not typed
+class SocketioApi(socketio.AsyncServer, ABC):  # type: ignore[misc]  # the library is not typed
     """What `Wire` is for handlers."""
 
     def __init__(
@@ -51,17 +52,17 @@ class SocketioApi(socketio.AsyncServer):  # type: ignore[misc]  # the library is
 
     # What the wire has to have
 
+    @abstractmethod
     def next_ack_id(self) -> int:
         """0 to 2**30 - 1, counted once for all sockets."""
-        raise NotImplementedError
 
+    @abstractmethod
     def request_of(self, socket: Socket) -> dict[str, Any]:
         """The request that opened a socket's connection, as WSGI has it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def transport_of(self, socket: Socket) -> str:
         """`websocket` or `polling`."""
-        raise NotImplementedError
 
     def handler_endpoint(self, namespace: str) -> HandlerEndpoint | None:
         """Who has the clients of a namespace for which there are handlers; None when there are none."""

@@ -9,6 +9,7 @@ import asyncio
 import base64
 import binascii
 from collections.abc import Awaitable, Callable
+from enum import Enum, auto
 from http import HTTPStatus
 from typing import Any
 
@@ -54,6 +55,13 @@ class _GoneAway(Exception):
     """Nobody waits for the answer."""
 
 
+class _Unread(Enum):
+    """Why there is no body."""
+
+    TOO_LARGE = auto()
+    GONE = auto()
+
+
 def _request(scope: Scope) -> Request:
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
     return Request(scope["path"], parse_query(scope.get("query_string", b"").decode("latin-1")), headers)
@@ -74,21 +82,21 @@ async def _serve(engine: Engine, request: Request, scope: Scope, receive: Receiv
     if connection.on_websocket:
         raise bad_request()
     if method == "GET":
-        return await _poll(connection, receive)
+        return await _poll(engine, connection, receive)
     if method == "POST":
         await _post(engine, connection, request, receive)
         return "ok"
     raise bad_request()
 
 
-async def _poll(connection: Connection, receive: Receive) -> str:
+async def _poll(engine: Engine, connection: Connection, receive: Receive) -> str:
     """What there is to say, when there is."""
     if connection.poll is not None:
         connection.end("parse error")
         raise bad_request()
     if not connection.backlog() and not connection.moving:
         waiting = connection.poll = asyncio.get_running_loop().create_future()
-        watcher = asyncio.ensure_future(_watch(connection, receive))
+        watcher = engine.tasks.start(_watch(connection, receive), "poll")
         try:
             await waiting
         finally:
@@ -124,15 +132,18 @@ async def _body(
     most_bytes, within_seconds = engine.most_bytes(connection), engine.options.ping_timeout_seconds
     if _announced_bytes(request) > most_bytes:
         raise _too_large(connection, most_bytes)
-    reading = asyncio.ensure_future(_read_body(receive, most_bytes))
+    reading = engine.tasks.start(_read_body(receive, most_bytes), "body")
     try:
         await asyncio.wait((reading, ended), timeout=within_seconds, return_when=asyncio.FIRST_COMPLETED)
         if not reading.done():
             raise _unfinished(connection, within_seconds)
     finally:
         reading.cancel()
-    if (body := reading.result()) is None:
+    body = reading.result()
+    if body is _Unread.TOO_LARGE:
         raise _too_large(connection, most_bytes)
+    if body is _Unread.GONE:
+        raise _GoneAway
     return body
 
 
@@ -177,16 +188,16 @@ def _announced_bytes(request: Request) -> int:
     return int(length) if length.isdecimal() else 0
 
 
-async def _read_body(receive: Receive, most_bytes: int) -> bytes | None:
-    """The body, None when it is larger than it may be."""
+async def _read_body(receive: Receive, most_bytes: int) -> "bytes | _Unread":
+    """The body, or why there is none."""
     body = bytearray()
     while True:
         event = await receive()
         if event["type"] != "http.request":
-            raise _GoneAway
+            return _Unread.GONE
         body += event.get("body", b"")
         if len(body) > most_bytes:
-            return None
+            return _Unread.TOO_LARGE
         if not event.get("more_body", False):
             return bytes(body)
 

@@ -7,6 +7,7 @@ The figure is the slope of the straight line through (riders in the frame, bytes
 import json
 import random
 import statistics
+from abc import ABC, abstractmethod
 from typing import Any
 
 import msgspec
@@ -80,7 +81,7 @@ def _reading(figure: str, frames: list[Frame]) -> Reading:
     return Reading(figure, OURS, slope, "", {"frames": len(frames), "largest": max(frames)[0]})
 
 
-class Watcher:
+class Watcher(ABC):
     """One client that looks at a place and keeps every frame."""
 
     def __init__(self, server: Server, rider: Rider) -> None:
@@ -96,17 +97,17 @@ class Watcher:
     def __exit__(self, *_error: object) -> None:
         self._socket.close()
 
+    @abstractmethod
     def connect_packet(self, auth: dict[str, str]) -> str | bytes:
         """CONNECT."""
-        raise NotImplementedError
 
+    @abstractmethod
     def event_packet(self, text: str) -> str | bytes:
         """An event, given as JSON."""
-        raise NotImplementedError
 
+    @abstractmethod
     def read_event(self, message: str | bytes) -> list[Any] | None:
         """The event in a message, None where there is none."""
-        raise NotImplementedError
 
     def ask(self, place: Place) -> None:
         """Look at the place."""
