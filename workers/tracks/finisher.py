@@ -31,6 +31,7 @@ _log = structlog.get_logger(__name__)
 _DUE = statement("due_tracks")
 _SILENT = statement("silent_tracks")
 _CLAIM = statement("claim_track")
+_CLAIMED = statement("claimed_track")
 _HOLD = statement("hold_track")
 _UPDATE_FLAGS = statement("update_flags")
 _FINISH = statement("finish_track")
@@ -127,9 +128,11 @@ class Finisher:
 
     async def _finish(self, track_id: UUID) -> bool:
         async with self._database.connection() as connection, connection.transaction():
-            claimed = await connection.fetchrow(_CLAIM, track_id)
+            if not await connection.fetchval(_CLAIM, track_id):
+                return False  # another worker is at it
+            claimed = await connection.fetchrow(_CLAIMED, track_id)
             if claimed is None or not claimed["is_due"]:
-                return False  # another worker is at it, or has done it
+                return False  # it is gone, or another worker has done it
             stored = await load_track(connection, claimed["month"], track_id)
             computed = await asyncio.to_thread(_compute, stored)
             await connection.fetch(_HOLD, track_id)

@@ -1,5 +1,4 @@
 -- Claims a track for one finisher until the end of the transaction, without keeping its writers waiting.
+-- What it claims is read by the next statement: this one's snapshot may be older than the claim.
 -- $1 uuid  track id
-SELECT month, stored, finished_at IS NULL OR recompute AS is_due
-FROM tracks
-WHERE id = $1 AND pg_try_advisory_xact_lock(x'7C0F1'::int, hashtext($1::text))
+SELECT pg_try_advisory_xact_lock(x'7C0F1'::int, hashtext($1::uuid::text))
