@@ -65,14 +65,14 @@ def test_the_spread_is_half_the_distance_between_the_rounds() -> None:
 
 
 def test_what_is_sent_to_the_floor_is_what_is_counted(tmp_path: Path) -> None:
-    core = min(os.sched_getaffinity(0))
+    cores = os.sched_getaffinity(0)
     with workspace() as built:
         port = free_port()
-        floor = Child("floor", [str(built.floor), str(port), EVENT], core, tmp_path / "floor.log")
+        floor = Child("floor", [str(built.floor), str(port), EVENT], cores, tmp_path / "floor.log")
         try:
             floor.wait_until_serving(f"http://127.0.0.1:{port}/")
             meter = CpuMeter(floor.pid)
-            with Generator(built.generator, port, core, tmp_path) as generator:
+            with Generator(built.generator, port, cores, tmp_path) as generator:
                 _broadcast(generator)
             assert 0 < meter.read().seconds < 5
             assert memory_bytes(floor.pid) > 10_000

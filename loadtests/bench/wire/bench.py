@@ -3,8 +3,7 @@
 import contextlib
 import functools
 import json
-import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from loadtests.bench.private_stack import Addresses
@@ -77,21 +76,25 @@ class Bench:
         return make_riders(self.stack.database_url, MOST_RIDERS)
 
     @contextlib.contextmanager
-    def server(self, recipe: Recipe) -> Iterator[Server]:
-        """A server on its core, from when it serves to the end of the block."""
-        with self.process(recipe.name, recipe.command, recipe.environment, self.cores.server) as (child, port):
+    def server(self, recipe: Recipe, cores: Iterable[int] = ()) -> Iterator[Server]:
+        """A server on its core (or these), from when it serves to the end of the block."""
+        with self.process(recipe.name, recipe.command, recipe.environment, cores or self.cores.server) as (child, port):
             child.wait_until_serving(f"http://127.0.0.1:{port}{recipe.path}")
             yield Server(child, port)
             child.check()
 
     @contextlib.contextmanager
     def process(
-        self, name: str, command: "Callable[[Bench, int], list[str]]", environment: Mapping[str, str], core: int
+        self,
+        name: str,
+        command: "Callable[[Bench, int], list[str]]",
+        environment: Mapping[str, str],
+        cores: Iterable[int],
     ) -> Iterator[tuple[Child, int]]:
         """Any process of ours, with a port for it; killed at the end of the block."""
         port = free_port()
         log = self.workspace.directory / f"{name}-{port}.log"
-        child = Child(name, command(self, port), core, log, {**self.stack.environment, **environment})
+        child = Child(name, command(self, port), cores, log, {**self.stack.environment, **environment})
         try:
             yield child, port
         finally:
@@ -105,7 +108,3 @@ class Bench:
         with made:
             yield made
         self.busiest = max(self.busiest, made.busiest)
-
-    def pin(self) -> None:
-        """Keep this program, and what it starts without saying where, off the servers' core."""
-        os.sched_setaffinity(0, {self.cores.others})

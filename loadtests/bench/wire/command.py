@@ -16,7 +16,7 @@ from loadtests.bench.wire.generator import LoadFailed
 from loadtests.bench.wire.machine import describe
 from loadtests.bench.wire.measuring import Cores
 from loadtests.bench.wire.peers import NODE_SETTINGS
-from loadtests.bench.wire.processes import DidNotStart
+from loadtests.bench.wire.processes import DidNotStart, on_cores
 from loadtests.bench.wire.report import summary, table
 from loadtests.bench.wire.results import PEERS, Reading, Results
 from loadtests.bench.wire.workspace import Missing, workspace
@@ -61,9 +61,8 @@ def say(line: str) -> None:
 def _run(options: argparse.Namespace) -> int:
     cores = Cores.of_this_machine()
     rounds = options.rounds or (_QUICK_ROUNDS if options.quick else _ROUNDS)
-    with workspace() as built, private_stack() as stack:
+    with workspace() as built, on_cores(cores.others), private_stack() as stack:
         bench = Bench(built, cores, stack, QUICK if options.quick else FULL)
-        bench.pin()
         chosen = [MEASUREMENTS[name]() for name in options.figures or MEASUREMENTS]
         results = Results(reading for one in chosen for reading in _measure(bench, one, rounds, options.peers))
         surroundings = {

@@ -3,12 +3,13 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from loadtests.bench.wire.processes import on_core
+from loadtests.bench.wire.processes import on_cores
 
 _BUSY = 0.9
 """Share of its core at which the generator may be what is measured."""
@@ -50,16 +51,17 @@ class Happened:
 
 
 class Generator:
-    """One generator process, on the core of everything but the servers under test."""
+    """One generator process, on the cores of everything but the servers under test."""
 
-    def __init__(self, binary: Path, port: int, core: int, directory: Path) -> None:
+    def __init__(self, binary: Path, port: int, cores: Iterable[int], directory: Path) -> None:
+        self._port = port
         self._directory = directory
         self._files = 0
         self.busiest = 0.0
         """Its largest share of a core during a load."""
-        with on_core(core):
+        with on_cores(cores):
             self._process = subprocess.Popen(
-                [str(binary), str(port)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+                [str(binary)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
             )
 
     def __enter__(self) -> Self:
@@ -72,13 +74,22 @@ class Generator:
             self._process.kill()
         self._process.communicate()
 
-    def group(self, name: str, auths: list[str] | None = None, *, greeted: bool = False, rows: bool = False) -> None:
+    def group(
+        self,
+        name: str,
+        auths: list[str] | None = None,
+        *,
+        greeted: bool = False,
+        rows: bool = False,
+        port: int | None = None,
+    ) -> None:
         """Clients that are counted together; client i connects with `auths[i]`, all that follow with the last one.
 
-        `greeted`: a client is connected when its first event has come. `rows`: count riders in its frames.
+        `greeted`: a client is connected when its first event has come. `rows`: count riders in its frames. `port`: of
+        another server than the generator's.
         """
         path = "-" if auths is None else str(self._file(auths))
-        self._tell(f"group {name} {path} {int(greeted)} {int(rows)}")
+        self._tell(f"group {name} {path} {int(greeted)} {int(rows)} {port or self._port}")
 
     def events(self, name: str, templates: list[str]) -> None:
         """What the group sends from now on: `["name",…]`; see `c/templates.c` for what may stand in it."""

@@ -19,8 +19,8 @@ def describe(cores: Cores) -> dict[str, Any]:
         "machine": {
             "processor": _processor(),
             "cores": _cores(),
-            "server on core": cores.server,
-            "everything else on core": cores.others,
+            "server on core": min(cores.server),
+            "everything else on core": min(cores.others),
             "kernel": platform.release(),
         },
         "versions": {

@@ -57,11 +57,16 @@ def _ticks(pid: int) -> tuple[int, int]:
 class Cores:
     """Where the server under test runs, and where everything else does."""
 
-    server: int
-    others: int
+    server: frozenset[int]
+    others: frozenset[int]
 
     @classmethod
     def of_this_machine(cls) -> "Cores":
         """The first two cores this process may use; on a single core both are the same, and figures are worth less."""
         allowed = sorted(os.sched_getaffinity(0))
-        return cls(allowed[0], allowed[1] if len(allowed) > 1 else allowed[0])
+        return cls(frozenset(allowed[:1]), frozenset(allowed[1:2] or allowed))
+
+    @property
+    def both(self) -> frozenset[int]:
+        """For figures in which nothing has a core of its own."""
+        return self.server | self.others

@@ -1,4 +1,4 @@
-"""Server processes of a benchmark: started on a core of their own, and gone with the benchmark whatever ends it."""
+"""Server processes of a benchmark: started on cores of their own, and gone with the benchmark whatever ends it."""
 
 import contextlib
 import os
@@ -7,7 +7,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 _READY_SECONDS = 60.0
@@ -21,16 +21,21 @@ class DidNotStart(Exception):
 
 
 class Child:
-    """One process on one core, its output in a file."""
+    """One process that keeps to some cores, its output in a file."""
 
     def __init__(
-        self, name: str, command: Sequence[str], core: int, log: Path, environment: Mapping[str, str] | None = None
+        self,
+        name: str,
+        command: Sequence[str],
+        cores: Iterable[int],
+        log: Path,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.name = name
         self._log = log
         # The kernel kills it when this program ends, however that happens.
         tied = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
-        with log.open("ab") as out, on_core(core):
+        with log.open("ab") as out, on_cores(cores):
             self._process = subprocess.Popen(
                 [*tied, *command],
                 env={**os.environ, **(environment or {})},
@@ -78,10 +83,10 @@ class Child:
 
 
 @contextlib.contextmanager
-def on_core(core: int) -> Iterator[None]:
-    """What is started within runs on this core; the caller goes back to its own."""
+def on_cores(cores: Iterable[int]) -> Iterator[None]:
+    """What is started within keeps to these cores; the caller goes back to its own."""
     before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {core})
+    os.sched_setaffinity(0, cores)
     try:
         yield
     finally:

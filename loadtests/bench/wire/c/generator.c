@@ -1,6 +1,6 @@
 /* Reads commands from standard input, one a line, and answers each with one line of JSON: what happened meanwhile.
  *
- *   group NAME AUTH-FILE|- GREETED(0|1) ROWS(0|1)           clients that are counted together
+ *   group NAME AUTH-FILE|- GREETED(0|1) ROWS(0|1) PORT      clients that are counted together, of the server there
  *   events NAME FILE                                         what they send: line i is client i's, the last one the rest's
  *   open NAME COUNT AT-ONCE SECONDS                          connect them
  *   once NAME AT-ONCE SECONDS                                each sends its event and is answered
@@ -23,7 +23,6 @@
 
 static Group groups[MOST_GROUPS];
 static size_t group_count;
-static int port;
 
 static void give_up(const char *why) {
     fprintf(stderr, "generator: %s\n", why);
@@ -47,7 +46,7 @@ static Group *require(const char *name) {
     return group;
 }
 
-static void add_group(const char *name, const char *path, int greeted, int rows) {
+static void add_group(const char *name, const char *path, int greeted, int rows, int port) {
     if (group_count == MOST_GROUPS)
         give_up("too many groups");
     Group *group = &groups[group_count++];
@@ -56,6 +55,7 @@ static void add_group(const char *name, const char *path, int greeted, int rows)
         group->auths = read_lines(path, &group->auth_count);
     group->greeted = greeted;
     group->counts_rows = rows;
+    group->port = port;
 }
 
 static double cpu_seconds(void) {
@@ -89,17 +89,17 @@ static void report(bool done, double seconds, double cpu) {
 
 static bool carry_out(const char *line) {
     char name[32], other[512];
-    int whole, more;
+    int whole, more, port;
     double seconds, milliseconds, drain;
-    if (sscanf(line, "group %31s %511s %d %d", name, other, &whole, &more) == 4)
-        return add_group(name, other, whole, more), true;
+    if (sscanf(line, "group %31s %511s %d %d %d", name, other, &whole, &more, &port) == 5)
+        return add_group(name, other, whole, more, port), true;
     if (sscanf(line, "events %31s %511s", name, other) == 2) {
         Group *group = require(name);
         group->templates = read_templates(other, &group->template_count);
         return group->template_count > 0;
     }
     if (sscanf(line, "open %31s %d %d %lf", name, &whole, &more, &seconds) == 4)
-        return load_open(require(name), (size_t)whole, (size_t)more, seconds, port);
+        return load_open(require(name), (size_t)whole, (size_t)more, seconds);
     if (sscanf(line, "once %31s %d %lf", name, &whole, &seconds) == 3)
         return load_once(require(name), (size_t)whole, seconds);
     if (sscanf(line, "flow %31s %d %lf %31s", name, &whole, &seconds, other) == 4)
@@ -144,12 +144,10 @@ static bool next_line(char *line, size_t room) {
     }
 }
 
-int main(int argc, char **argv) {
+int main(void) {
     char line[4096];
     struct epoll_event input = {.events = EPOLLIN, .data.ptr = NULL};
     struct rlimit files;
-    if (argc != 2 || (port = atoi(argv[1])) <= 0)
-        give_up("usage: generator PORT");
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     getrlimit(RLIMIT_NOFILE, &files);
     files.rlim_cur = files.rlim_max;

@@ -54,6 +54,7 @@ typedef struct Group {
     size_t template_count;
     bool greeted;            /* a client is ready when its first event has come, not with the answer to CONNECT */
     bool counts_rows;        /* count the riders in location:frame */
+    int port;                /* its server's */
     Client *clients;
     size_t count, ready;
     Counters counters;
@@ -83,7 +84,7 @@ size_t write_event(char *out, size_t room, const Template *template, uint32_t se
 
 /* load.c: the commands; true when everything that was asked for has happened within the time */
 extern int loop_fd;
-bool load_open(Group *group, size_t count, size_t at_once, double seconds, int port);
+bool load_open(Group *group, size_t count, size_t at_once, double seconds);
 bool load_once(Group *group, size_t at_once, double seconds);
 bool load_flow(Group *group, uint32_t window, double seconds, Group *listeners);
 bool load_pace(Group *group, double interval_ms, double seconds, bool with_acks, double drain_seconds,

@@ -72,7 +72,7 @@ void on_event(Client *client) {
     client->heard++;
 }
 
-bool load_open(Group *group, size_t count, size_t at_once, double seconds, int port) {
+bool load_open(Group *group, size_t count, size_t at_once, double seconds) {
     uint64_t deadline = after(seconds);
     size_t begun = 0, lost = group->counters.closed;
     if (count > MOST_CLIENTS)
@@ -86,7 +86,7 @@ bool load_open(Group *group, size_t count, size_t at_once, double seconds, int p
         size_t under_way = begun - group->ready - (group->counters.closed - lost);
         for (; begun < count && under_way < at_once; begun++, under_way++) {
             group->clients[begun] = (Client){.group = group, .index = (uint32_t)begun, .state = FRESH};
-            if (!open_client(&group->clients[begun], port))
+            if (!open_client(&group->clients[begun], group->port))
                 return false;
         }
         turn(A_MOMENT_NS);
