@@ -37,10 +37,12 @@ class Audience:
     def __len__(self) -> int:
         return len(self._hearings)
 
-    def take_dirty(self) -> set[Topic]:
-        """The topics that changed since this was last asked."""
+    def take_dirty(self, *, unless_crowd_of: int | None = None) -> set[Topic]:
+        """The topics that changed since this was last asked, without those of a crowd that can wait another tick."""
         dirty = set(self._dirty)
-        self._dirty.clear()
+        if unless_crowd_of is not None:
+            dirty = {topic for topic in dirty if not topic.can_wait(unless_crowd_of)}
+        self._dirty -= dirty
         return dirty
 
     async def listen(self, listener: Listener, names: Iterable[str]) -> None:

@@ -12,6 +12,8 @@ class HubOptions:
     """A tick lets the loop turn after working this long."""
     age_limit_seconds: float = 300.0
     """Positions and removals older than this are forgotten."""
+    crowd_riders: int = 50
+    """Where so many riders are on one topic, and only move, its listeners hear of it every other tick."""
     slow_packets: int = 32
     """A listener with more packets waiting is passed over, and gets a snapshot when it has written half of them."""
     listen_seconds: float = 1.0

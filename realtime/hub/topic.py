@@ -41,6 +41,7 @@ class Topic:
         "_cached_tick",
         "_dirty",
         "admitted",
+        "arrived_or_left",
         "cell",
         "changed",
         "channel",
@@ -59,6 +60,8 @@ class Topic:
         self.members: dict[int, LiveRecord] = {}
         self.changed: set[int] = set()
         self.gone: set[int] = set()
+        self.arrived_or_left = False
+        """Whether somebody came or went since the last frame, and not only moved."""
         self.waiting: set[Hearing] = set()
         """Listeners that have not had their snapshot yet."""
         self.admitted: dict[Hearing, None] = {}
@@ -70,6 +73,8 @@ class Topic:
     def show(self, record: LiveRecord) -> None:
         """The rider is on this topic, here."""
         rider = record.rider
+        if rider not in self.members:
+            self.arrived_or_left = True
         self.members[rider] = record
         self.changed.add(rider)
         self.gone.discard(rider)
@@ -81,12 +86,21 @@ class Topic:
         if self.members.pop(rider, None) is not None:
             self.changed.discard(rider)
             self.gone.add(rider)
+            self.arrived_or_left = True
             self._cached = None
             self._dirty.add(self)
+
+    def can_wait(self, crowd: int) -> bool:
+        """Whether what changed may wait for the next tick: nobody came or went, and there is a crowd that moves.
+
+        Who comes or goes is shown at once, so that a rider who crosses from topic to topic is one dot at every tick.
+        """
+        return not self.arrived_or_left and len(self.members) >= crowd
 
     def arrivals(self, encode: Encode, tick: int, now_ms: int, tick_ms: int) -> Packet | None:
         """What moved since the last tick, or a snapshot when the origin had to change; None when nothing did."""
         changed, self.changed = self.changed, set()
+        self.arrived_or_left = False
         if not changed or not self.admitted:
             return None
         if self._moves_origin(changed):

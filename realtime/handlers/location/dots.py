@@ -39,6 +39,8 @@ class Dot:
         self.rider = rider
         self.user_id = user_id
         self.policy: SharingPolicy | None = None
+        self.judged_by: SharingPolicy | None = None
+        """The policy by which `channels` were last worked out."""
         self.heard_version = 0
         """The newest version of the policy that was heard of: no older one counts any more."""
         self.generation = 0
@@ -172,6 +174,7 @@ class Dots:
             return
         now_ms = self._clock.epoch_ms()
         allowed = self._allowed(dot, now_ms)
+        dot.judged_by = dot.policy
         if allowed == dot.channels and not dot.left:
             self._put(dot, allowed)
             return
@@ -228,7 +231,7 @@ class Dots:
     def review(self, dot: Dot) -> bool:
         """Hide what may not be shown any more; whether the dot has to be taken again."""
         now_ms = self._clock.epoch_ms()
-        if dot.channels and self._allowed(dot, now_ms) != dot.channels:
+        if dot.channels and self._may_have_expired(dot, now_ms) and self._allowed(dot, now_ms) != dot.channels:
             self.refresh(dot)
         if dot.sockets > 0:
             return not dot.superseded and (dot.provisional or dot.policy is None)
@@ -285,6 +288,13 @@ class Dots:
         if dot.place is None or now_ms - dot.heard_ms >= self._life_ms:
             return frozenset()
         return channels_of(dot.policy, dot.rider, dot.place, now_ms)
+
+    def _may_have_expired(self, dot: Dot, now_ms: int) -> bool:
+        """Whether time alone, or a policy learnt since, may have changed where the dot is shown: mostly neither."""
+        policy = dot.policy
+        if policy is None or policy is not dot.judged_by or policy.expires_at_ms is not None:
+            return True
+        return now_ms - dot.heard_ms >= self._life_ms
 
     def _forget(self, dot: Dot) -> None:
         if self._dots.get(dot.rider) is dot:
