@@ -8,6 +8,7 @@ import structlog
 import uvloop
 
 from loadtests.bench import tracks
+from loadtests.bench.nodes import command as nodes
 from loadtests.bench.wire import command as wire
 
 _INTERRUPTED = 130
@@ -23,6 +24,7 @@ def main() -> int:
     one.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     one.set_defaults(run=_run_tracks)
     wire.add_arguments(subparsers.add_parser("wire", help="this server against Node, python-socketio and a C floor"))
+    nodes.add_arguments(subparsers.add_parser("nodes", help="several nodes as one, beside Node with Redis"))
     options = parser.parse_args()
     # Standard output belongs to the figures.
     structlog.configure(

@@ -5,7 +5,7 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import FrameType
 from typing import NoReturn
 
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "figures", nargs="*", metavar="figure", help=f"of {', '.join(MEASUREMENTS)} (default: every one)"
     )
     parser.add_argument(
-        "--rounds", type=_positive, help=f"interleaved rounds (default: {_ROUNDS}, quick {_QUICK_ROUNDS})"
+        "--rounds", type=positive, help=f"interleaved rounds (default: {_ROUNDS}, quick {_QUICK_ROUNDS})"
     )
     parser.add_argument("--quick", action="store_true", help="short loads and few sockets: a look, not a result")
     parser.add_argument("--peers", nargs="+", choices=PEERS, default=PEERS, help="measure only these (default: all)")
@@ -44,10 +44,15 @@ def run(options: argparse.Namespace) -> int:
     if unknown := set(options.figures) - MEASUREMENTS.keys():
         say(f"there is no figure {', '.join(sorted(unknown))}; there are {', '.join(MEASUREMENTS)}")
         return 2
-    # However this ends, the servers end with it: SIGTERM unwinds as Ctrl-C does.
+    return guarded(lambda: _run(options))
+
+
+def guarded(work: Callable[[], int]) -> int:
+    """The exit status of `work`, 1 when something could not be measured. However it ends, the servers end with it."""
+    # SIGTERM unwinds as Ctrl-C does.
     signal.signal(signal.SIGTERM, _interrupted)
     try:
-        return _run(options)
+        return work()
     except (Missing, DidNotStart, LoadFailed, TooFast) as reason:
         say(str(reason))
         return 1
@@ -64,7 +69,7 @@ def _run(options: argparse.Namespace) -> int:
     with workspace() as built, on_cores(cores.others), private_stack() as stack:
         bench = Bench(built, cores, stack, QUICK if options.quick else FULL)
         chosen = [MEASUREMENTS[name]() for name in options.figures or MEASUREMENTS]
-        results = Results(reading for one in chosen for reading in _measure(bench, one, rounds, options.peers))
+        results = Results(reading for one in chosen for reading in measure(bench, one, rounds, options.peers))
         surroundings = {
             **describe(cores),
             "settings that differ from their defaults": changed_settings({**stack.environment, **NODE_SETTINGS}),
@@ -78,7 +83,7 @@ def _run(options: argparse.Namespace) -> int:
     return 1 if any(verdict.reached is False for verdict in results.verdicts()) else 0
 
 
-def _measure(bench: Bench, measurement: Measurement, rounds: int, peers: Iterable[str]) -> list[Reading]:
+def measure(bench: Bench, measurement: Measurement, rounds: int, peers: Iterable[str]) -> list[Reading]:
     """All rounds of a measurement; from the beginning when a server could not keep up with the rate of all."""
     while True:
         try:
@@ -102,7 +107,8 @@ def _interrupted(_number: int, _frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
+    """A number on the command line. Raises ArgumentTypeError."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError("must be a whole number above 0")
     return int(text)

@@ -1,18 +1,18 @@
 """The results as a table for people, and as one JSON object for programs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from loadtests.bench.wire.results import FLOOR, NODE, OURS, PEERS, PLAIN, Figure, Results, Verdict, spread
+from loadtests.bench.wire.results import FLOOR, NODE, OURS, PEERS, PLAIN, SHARDED, Figure, Results, Verdict, spread
 
-_TITLES = {OURS: "ours", NODE: "Node", PLAIN: "python-socketio", FLOOR: "C floor"}
+_TITLES = {OURS: "ours", NODE: "Node", SHARDED: "Node, sharded", PLAIN: "python-socketio", FLOOR: "C floor"}
 
 
-def table(results: Results, surroundings: dict[str, Any]) -> Iterator[str]:
+def table(results: Results, surroundings: dict[str, Any], peers: Sequence[str] = PEERS) -> Iterator[str]:
     """The lines of the table, the goals below it, and what one has to know to read them."""
-    yield f"{'figure':32} {'unit':12}" + "".join(f"{_TITLES[peer]:>18}" for peer in PEERS)
+    yield f"{'figure':32} {'unit':12}" + "".join(f"{_TITLES[peer]:>18}" for peer in peers)
     for figure in results.measured():
-        yield f"{figure.title:32} {figure.unit:12}" + "".join(f"{_cell(results, figure, peer):>18}" for peer in PEERS)
+        yield f"{figure.title:32} {figure.unit:12}" + "".join(f"{_cell(results, figure, peer):>18}" for peer in peers)
     yield ""
     for verdict in results.verdicts():
         yield _goal(verdict)
@@ -22,13 +22,13 @@ def table(results: Results, surroundings: dict[str, Any]) -> Iterator[str]:
         yield f"{name}: {_plain(value)}"
 
 
-def summary(results: Results, surroundings: dict[str, Any]) -> dict[str, Any]:
+def summary(results: Results, surroundings: dict[str, Any], peers: Sequence[str] = PEERS) -> dict[str, Any]:
     """The same as one object."""
     return {
         "figures": {
             figure.name: {
                 "unit": figure.unit,
-                **{peer: _numbers(results, figure, peer) for peer in PEERS if results.of(figure.name, peer)},
+                **{peer: _numbers(results, figure, peer) for peer in peers if results.of(figure.name, peer)},
             }
             for figure in results.measured()
         },

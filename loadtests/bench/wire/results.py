@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 OURS = "ours"
 NODE = "node"
+SHARDED = "node-sharded"
 PLAIN = "python-socketio"
 FLOOR = "floor"
 PEERS = (OURS, NODE, PLAIN, FLOOR)
@@ -67,15 +68,16 @@ class Verdict:
 
 
 class Results:
-    """The readings of a run."""
+    """The readings of a run, of these figures."""
 
-    def __init__(self, readings: Iterable[Reading]) -> None:
+    def __init__(self, readings: Iterable[Reading], figures: Sequence[Figure] = FIGURES) -> None:
         self.readings = list(readings)
+        self._figures = figures
 
     def measured(self) -> list[Figure]:
         """The figures that have a reading, in the order of the table."""
         names = {one.figure for one in self.readings}
-        return [figure for figure in FIGURES if figure.name in names]
+        return [figure for figure in self._figures if figure.name in names]
 
     def of(self, figure: str, peer: str) -> list[Reading]:
         """The readings of one cell of the table."""
@@ -116,4 +118,5 @@ class Results:
 
 def spread(values: Sequence[float]) -> float:
     """Half the distance between the largest and the smallest round, as a share of the median."""
-    return (max(values) - min(values)) / 2 / statistics.median(values) if values else 0.0
+    median = statistics.median(values) if values else 0.0
+    return (max(values) - min(values)) / 2 / median if median else 0.0

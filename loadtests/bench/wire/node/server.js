@@ -1,15 +1,15 @@
 // Node's socket.io with @socket.io/redis-adapter: handlers that do no more than the figures ask for.
 //
-//   node --expose-gc server.js PORT REDIS_URL EVENT_JSON
+//   node --expose-gc server.js PORT REDIS_URL EVENT_JSON [sharded]      with the adapter over sharded pub/sub
 "use strict";
 
 const http = require("node:http");
-const { createAdapter } = require("@socket.io/redis-adapter");
+const { createAdapter, createShardedAdapter } = require("@socket.io/redis-adapter");
 const { createClient } = require("redis");
 const { Server } = require("socket.io");
 
 async function main() {
-  const [port, redisUrl, eventJson] = process.argv.slice(2);
+  const [port, redisUrl, eventJson, kind] = process.argv.slice(2);
   const payload = JSON.parse(eventJson);
   const publisher = createClient({ url: redisUrl });
   const subscriber = publisher.duplicate();
@@ -20,7 +20,7 @@ async function main() {
     response.end("ok");
   });
   const io = new Server(server, {
-    adapter: createAdapter(publisher, subscriber),
+    adapter: (kind === "sharded" ? createShardedAdapter : createAdapter)(publisher, subscriber),
     transports: ["websocket"],
   });
   io.on("connection", (socket) => {

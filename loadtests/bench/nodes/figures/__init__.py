@@ -1,0 +1,14 @@
+"""The figures: what each one does to some nodes, and what it reads off them."""
+
+from collections.abc import Callable
+
+from loadtests.bench.nodes.figures.across import Across
+from loadtests.bench.nodes.plan import Plan
+from loadtests.bench.wire.figures import Measurement
+
+MEASUREMENTS: dict[str, Callable[[Plan], Measurement]] = {
+    "across": Across,
+}
+"""By the names of the command line."""
+
+__all__ = ["MEASUREMENTS"]
