@@ -1,12 +1,13 @@
--- Keep the rows that outrank what is kept, publish those, and answer with what outranks the others.
+-- For each of some channels: keep the rows that outrank what is kept, publish those, and answer with what outranks the
+-- others. In a cluster all of them are in one slot.
 --
--- KEYS[1]  hash of the channel, rider -> row              live:{<channel>}
--- KEYS[2]  sharded pub/sub channel, in the same slot      bus:{<channel>}
--- ARGV[1]  header of the published message
--- ARGV[2]  rows, one after another
--- ARGV[3]  width of a row in bytes
--- ARGV[4]  seconds to keep the hash, and a row
--- Answers  {subscribers, rows that outrank published ones}
+-- KEYS[2i - 1]  hash of the i-th channel, rider -> row    live:{<channel>}
+-- KEYS[2i]      its sharded pub/sub channel, same slot    bus:{<channel>}
+-- ARGV[1]       header of the published messages
+-- ARGV[2]       width of a row in bytes
+-- ARGV[3]       seconds to keep a hash, and a row
+-- ARGV[3 + i]   rows of the i-th channel, one after another
+-- Answers       for each channel: subscribers, rows that outrank published ones
 --
 -- A put renews the whole hash, so it also looks at a few rows and removes those that are too old: otherwise a channel that
 -- nobody reads would keep every rider who ever passed. What is old is measured by the rows that are put.
@@ -16,7 +17,9 @@
 
 local LOOKED_AT = 16
 
-local width = tonumber(ARGV[3])
+local header = ARGV[1]
+local width = tonumber(ARGV[2])
+local seconds = tonumber(ARGV[3])
 
 local function outranks(row, kept)
   local generation, version, kind = struct.unpack('>I8I8I1', row)
@@ -30,31 +33,41 @@ local function moment_of(row)
   return (struct.unpack('>I8', row, 18))
 end
 
-local won, lost = {}, {}
-local newest = 0
-for begin = 1, #ARGV[2], width do
-  local row = string.sub(ARGV[2], begin, begin + width - 1)
-  local rider = string.sub(row, 26, 33)
-  newest = math.max(newest, moment_of(row))
-  local kept = redis.call('HGET', KEYS[1], rider)
-  if not kept or #kept ~= width or outranks(row, kept) then
-    redis.call('HSET', KEYS[1], rider, row)
-    won[#won + 1] = row
-  elseif kept ~= row then
-    lost[#lost + 1] = kept
+local function put(hash, channel, rows)
+  local won, lost = {}, {}
+  local newest = 0
+  for begin = 1, #rows, width do
+    local row = string.sub(rows, begin, begin + width - 1)
+    local rider = string.sub(row, 26, 33)
+    newest = math.max(newest, moment_of(row))
+    local kept = redis.call('HGET', hash, rider)
+    if not kept or #kept ~= width or outranks(row, kept) then
+      redis.call('HSET', hash, rider, row)
+      won[#won + 1] = row
+    elseif kept ~= row then
+      lost[#lost + 1] = kept
+    end
   end
+
+  local oldest = newest - seconds * 1000
+  local some = redis.call('HRANDFIELD', hash, LOOKED_AT, 'WITHVALUES')
+  for i = 1, #some, 2 do
+    if #some[i + 1] ~= width or moment_of(some[i + 1]) < oldest then redis.call('HDEL', hash, some[i]) end
+  end
+  redis.call('EXPIRE', hash, seconds)
+  local subscribers
+  if #won > 0 then
+    subscribers = redis.call('SPUBLISH', channel, header .. table.concat(won))
+  else
+    subscribers = redis.call('PUBSUB', 'SHARDNUMSUB', channel)[2]
+  end
+  return subscribers, table.concat(lost)
 end
 
-local oldest = newest - tonumber(ARGV[4]) * 1000
-local some = redis.call('HRANDFIELD', KEYS[1], LOOKED_AT, 'WITHVALUES')
-for i = 1, #some, 2 do
-  if #some[i + 1] ~= width or moment_of(some[i + 1]) < oldest then redis.call('HDEL', KEYS[1], some[i]) end
+local answers = {}
+for i = 1, #KEYS / 2 do
+  local subscribers, lost = put(KEYS[2 * i - 1], KEYS[2 * i], ARGV[3 + i])
+  answers[#answers + 1] = subscribers
+  answers[#answers + 1] = lost
 end
-redis.call('EXPIRE', KEYS[1], ARGV[4])
-local subscribers
-if #won > 0 then
-  subscribers = redis.call('SPUBLISH', KEYS[2], ARGV[1] .. table.concat(won))
-else
-  subscribers = redis.call('PUBSUB', 'SHARDNUMSUB', KEYS[2])[2]
-end
-return {subscribers, table.concat(lost)}
+return answers

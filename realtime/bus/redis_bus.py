@@ -17,7 +17,7 @@ import structlog
 from domain.kit.clock import Clock
 from domain.kit.errors import Unavailable
 from domain.kit.tasks import TaskOwner
-from realtime.bus.connections import BusOptions, RedisLink, Script
+from realtime.bus.connections import BusOptions, Command, RedisLink, Script
 from realtime.bus.metrics import BusMetrics
 from realtime.bus.redis_clock import RedisClock
 from realtime.bus.rows import ROW_BYTES
@@ -114,17 +114,20 @@ class RedisBus:
 
         Sending the same rows again is harmless: a row that is kept already is not published twice.
         """
-        commands = [
-            self._put.call(
-                [kept_in(channel), _heard_on(channel)], self._header, rows, ROW_BYTES, self._options.keep_seconds
-            )
-            for channel, rows in batches.items()
-        ]
-        answers = await self._link.batch(commands)
+        groups = self._link.together(batches, name=_heard_on)
+        answers = await self._link.batch([self._put_rows(group, batches) for group in groups])
         return {
-            channel: Delivered(receivers, outranked)
-            for channel, (receivers, outranked) in zip(batches, answers, strict=True)
+            channel: Delivered(answer[2 * number], answer[2 * number + 1])
+            for group, answer in zip(groups, answers, strict=True)
+            for number, channel in enumerate(group)
         }
+
+    def _put_rows(self, channels: list[str], batches: Mapping[str, bytes]) -> Command:
+        keys: list[str] = []
+        for channel in channels:
+            keys += (kept_in(channel), _heard_on(channel))
+        rows = [batches[channel] for channel in channels]
+        return self._put.call(keys, self._header, ROW_BYTES, self._options.keep_seconds, *rows)
 
     async def settle(self, places: Iterable[Where]) -> set[int]:
         """Record where dots are; the answer is the riders whom another node has taken over. Raises Unavailable."""
