@@ -190,3 +190,36 @@ track_gaps = Table(
 Ranges, because a phone may declare millions of fixes lost in one message. They may overlap, and a fix may be stored
 all the same when it turns up.
 """
+
+stream_epoch = Table(
+    "stream_epoch",
+    metadata,
+    Column("single", Boolean, primary_key=True, server_default=text("true")),
+    Column("epoch", Text, nullable=False),
+    CheckConstraint("single", name="stream_epoch_is_one"),
+)
+"""One row: the epoch that new streams begin with."""
+
+streams = Table(
+    "streams",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("epoch", Text, nullable=False),
+    Column("head", BigInteger, nullable=False),
+    Column("pruned_to", BigInteger, nullable=False, server_default="0"),
+    CheckConstraint("0 <= pruned_to AND pruned_to <= head", name="streams_pruned_behind_head"),
+)
+"""Where each stream stands; the row's lock gives its events their numbers. One without a row never had an event."""
+
+stream_events = Table(
+    "stream_events",
+    metadata,
+    Column("stream", ForeignKey("streams.id", ondelete="CASCADE"), nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("sent_at", _MOMENT, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    PrimaryKeyConstraint("stream", "seq"),
+    Index("stream_events_by_age", "sent_at"),
+)
+"""The events above `pruned_to`, their own fields sealed."""

@@ -1,0 +1,1 @@
+"""Durable events: numbered within their stream, kept, read again by whoever missed them."""
