@@ -14,6 +14,7 @@ from domain.kit.clock import Clock
 from domain.kit.errors import Problem
 
 CHECK_TIMEOUT_SECONDS = 3.0
+_DRAINING = "this node is stopping and lets nobody in: send clients to another one"
 
 
 class Status(StrEnum):
@@ -73,7 +74,8 @@ class Health:
             if all(one == Status.HEALTHY for one in worst)
             else Status.DEGRADED
         )
-        return serving, {"status": status, "version": self._version, "draining": self.draining, "checks": found}
+        body = {"status": status, "version": self._version, "draining": self.draining, "checks": found}
+        return serving, body | ({"detail": _DRAINING} if self.draining else {})
 
     async def _run(self, check: Check) -> dict[str, Any]:
         began = self._clock.monotonic()

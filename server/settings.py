@@ -158,6 +158,14 @@ class Settings(BaseSettings):
     )
     websocket_compression: bool = Field(False, description="Whether clients may compress what they send.")
 
+    drain_notice_seconds: Annotated[float, Field(ge=0)] = Field(
+        0, description="From SIGTERM until sockets are sent away: what a load balancer takes to see `/ready` refuse."
+    )
+    drain_seconds: Seconds = Field(
+        10,
+        description="Limit, after that, for sockets to be sent away, requests to be answered and the process to end.",
+    )
+
     tick_milliseconds: Positive = Field(200, description="Length of a tick: frames, bus batches, group commits.")
     position_life_seconds: Seconds = Field(300, description="A dot without news leaves the map after this.")
     watched_interval_milliseconds: Positive = Field(1000, description="Send interval of a rider somebody watches.")

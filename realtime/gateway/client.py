@@ -53,6 +53,10 @@ class Client:
         """Packets queued and not yet handed to the transport."""
         return self.socket.backlog()
 
+    def mute(self) -> None:
+        """Pass over what it says from now on, which has no ack: it is about to be closed."""
+        self.socket.mute()
+
     def close(self, closing: Closing) -> None:
         """End the connection: the client is told why, then the transport is closed within a second."""
         self.socket.close(closing)

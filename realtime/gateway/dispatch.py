@@ -130,8 +130,19 @@ class Inbox:
         if not self.client.closed:
             self._refuse(_UNKNOWN, None, problem, ack_id)
 
+    @property
+    def idle(self) -> bool:
+        """Whether no handler of the client runs, or waits to."""
+        return not self._lanes
+
     def end(self, done: Callable[[], None]) -> None:
         """The client is gone: what waits is dropped, what runs ends first, then `done` is called."""
+        for lane in (self._lanes or {}).values():
+            lane.drop_waiting()
+        self.when_idle(done)
+
+    def when_idle(self, done: Callable[[], None]) -> None:
+        """Call `done` when what runs and what waits behind it has ended; at once when there is nothing."""
         left = 1
 
         def one_ended() -> None:
@@ -141,7 +152,6 @@ class Inbox:
                 done()
 
         for lane in (self._lanes or {}).values():
-            lane.drop_waiting()
             left += 1
             lane.when_over(one_ended)
         one_ended()

@@ -5,7 +5,7 @@ the end of a client. Who hears what is the hub's business.
 """
 
 import sys
-from collections.abc import Awaitable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, cast
 from uuid import UUID
@@ -191,6 +191,23 @@ class Gateway:
     def live_sessions(self) -> frozenset[UUID]:
         """The sessions that have a socket here, for whoever checks them against the database."""
         return frozenset(self._sessions)
+
+    def join(self, hooks: Hooks) -> None:
+        """Have somebody more hear of clients that come and go from now on."""
+        self._hooks = (*self._hooks, hooks)
+
+    def is_idle(self, client: Client) -> bool:
+        """Whether no handler of the client runs, or waits to."""
+        inbox = self._inboxes.get(client.id)
+        return inbox is None or inbox.idle
+
+    def when_idle(self, client: Client, done: Callable[[], None]) -> None:
+        """Call `done` once no handler of the client runs any more; at once when none does."""
+        inbox = self._inboxes.get(client.id)
+        if inbox is None:
+            done()
+        else:
+            inbox.when_idle(done)
 
     def clients_of(self, user_id: UUID) -> list[Client]:
         """The clients of a rider on this node, one for each device that is connected."""

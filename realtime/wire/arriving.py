@@ -53,6 +53,9 @@ class Arriving:
     def backlog(self) -> int:
         return len(self._held)
 
+    def mute(self) -> None:
+        self.socket.mute()
+
     def close(self, closing: Closing) -> None:
         self.socket.close(closing)
 

@@ -50,6 +50,18 @@ class Listener(Protocol):
         ...
 
 
+class _Muted:
+    """Stands in the place of a listener that wants to hear of the end only."""
+
+    __slots__ = ("ended",)
+
+    def __init__(self, ended: Callable[[str], None]) -> None:
+        self.ended = ended
+
+    def message(self, _data: str | bytes) -> None:
+        """Nobody hears it, and nobody is told that it was heard."""
+
+
 class Connection:
     """An Engine.IO session."""
 
@@ -282,6 +294,12 @@ class Connection:
             self.busy = None
             if self._link is not None:
                 self._link.go_on()
+
+    def mute(self) -> None:
+        """Pass over the messages that come from now on; heartbeats and the end are heard as ever."""
+        if not self.closed:
+            self.taker = None
+            self.listener = _Muted(self.listener.ended)
 
     # On WebSocket, as the link calls it
 

@@ -5,7 +5,11 @@ from collections import Counter
 from http import HTTPStatus
 from typing import NamedTuple
 
+from realtime.wire.handshake import FORBIDDEN, Refusal, forbidden
+from realtime.wire.interface import STOPPING
 from realtime.wire.options import WireOptions
+
+_STOPPING = "stopping"
 
 
 class Away(NamedTuple):
@@ -14,6 +18,12 @@ class Away(NamedTuple):
     status: HTTPStatus
     reason: str
     """`stopping`, `node` (it is full), `strangers` (too many have not said who they are) or `address`."""
+
+    def answer(self) -> Refusal:
+        """What whoever asked is told. Clients and proxies try the next server at once when this one stops."""
+        if self.reason == _STOPPING:
+            return Refusal(self.status, FORBIDDEN, STOPPING.message, retry_after_seconds=1)
+        return forbidden("try again later", self.status)
 
 
 class Doors:
@@ -38,7 +48,7 @@ class Doors:
 
     def _full(self, address: str) -> Away | None:
         if self.shut:
-            return Away(HTTPStatus.SERVICE_UNAVAILABLE, "stopping")
+            return Away(HTTPStatus.SERVICE_UNAVAILABLE, _STOPPING)
         if self._open >= self._options.sockets:
             return Away(HTTPStatus.SERVICE_UNAVAILABLE, "node")
         if self._unauthenticated >= self._options.sockets_unauthenticated:

@@ -109,7 +109,7 @@ class Engine:
         """A new session. Raises Refusal when there is no room."""
         if (away := self.doors.refusal(address)) is not None:
             _log.info("connection_refused", status=int(away.status), reason=away.reason)
-            raise forbidden("try again later", away.status)
+            raise away.answer()
         connection = Connection(self, self._new_sid(), address)
         self.sessions[connection.sid] = connection
         self.doors.enter(address)

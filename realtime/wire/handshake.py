@@ -12,6 +12,8 @@ from urllib.parse import parse_qsl
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _KEY_BYTES = 16
 _RETRY_AFTER_SECONDS = 5
+FORBIDDEN = 4
+"""Engine.IO's number for whoever is not let in."""
 _FORWARDED = "x-forwarded-for"
 _END = b"\r\n\r\n"
 
@@ -27,18 +29,21 @@ class Request(NamedTuple):
 class Refusal(Exception):
     """Not let in: an HTTP status, and the number and sentence by which Engine.IO's clients know why."""
 
-    def __init__(self, status: int, code: int, message: str) -> None:
+    def __init__(
+        self, status: int, code: int, message: str, *, retry_after_seconds: int = _RETRY_AFTER_SECONDS
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
         self.message = message
+        self._retry_after_seconds = retry_after_seconds
 
     @property
     def headers(self) -> dict[str, str]:
         """Of the answer."""
         headers = {"Content-Type": "application/json"}
         if self.status in (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE):
-            headers["Retry-After"] = str(_RETRY_AFTER_SECONDS)
+            headers["Retry-After"] = str(self._retry_after_seconds)
         return headers
 
     @property
@@ -69,7 +74,7 @@ def bad_request(message: str = "Bad request", status: int = 400) -> Refusal:
 
 def forbidden(message: str = "Forbidden", status: int = 403) -> Refusal:
     """Engine.IO's error 4."""
-    return Refusal(status, 4, message)
+    return Refusal(status, FORBIDDEN, message)
 
 
 def unsupported_version() -> Refusal:

@@ -113,6 +113,10 @@ class Socket(Protocol):
         """Packets queued and not yet handed to the transport."""
         ...
 
+    def mute(self) -> None:
+        """Pass over what its connection says from now on: whoever is about to close it answers what came before."""
+        ...
+
     def close(self, closing: Closing) -> None:
         """Drop what is queued, say why (best effort), and close the whole connection.
 

@@ -147,6 +147,10 @@ class Peer:
         """This server stops."""
         self.close(STOPPING)
 
+    def mute(self) -> None:
+        """Hear its connection no more, but for its end."""
+        self._connection.mute()
+
     def too_slow(self) -> None:
         """Too much waits, or something durable has waited for too long."""
         self.close(OVERFLOWED)

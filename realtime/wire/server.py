@@ -93,12 +93,16 @@ class Wire(SocketioApi):
         self._ack_id = (self._ack_id + 1) % _MOST_ACK_ID
         return self._ack_id
 
+    def close_doors(self) -> None:
+        """Let nobody in any more: new connections are told to try another server. Whoever is inside stays."""
+        self.engine.doors.shut = True
+
     def stop(self) -> None:
         """Let nobody in any more, and close every connection: clients are told to reconnect to another server.
 
         Call it before uvicorn begins to shut down, which waits for requests under way (long-polling among them).
         """
-        self.engine.doors.shut = True
+        self.close_doors()
         for peer in list(self._peers.values()):
             peer.stop()
 

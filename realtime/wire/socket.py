@@ -112,6 +112,9 @@ class WireSocket:
     def backlog(self) -> int:
         return self._connection.backlog()
 
+    def mute(self) -> None:
+        self._peer.mute()
+
     def close(self, closing: Closing) -> None:
         if self.closed:
             return

@@ -1,8 +1,8 @@
 """`python -m server run`: one node, serving until it is told to stop."""
 
 import argparse
+import asyncio
 import gc
-import signal
 import socket
 import sys
 from types import FrameType
@@ -13,16 +13,14 @@ import uvicorn
 from domain.kit.clock import SystemClock
 from realtime.wire.server import uvicorn_options
 from server.app import create_app
-from server.health import Health
 from server.listening import CannotListen, add_address, check_address
 from server.settings import load
+from server.stopping import Stopping
 from server.telemetry import create_registry, start_logging
-from server.wiring import ServerNode, build
+from server.wiring import build
 
-STOP_SECONDS = 10
-"""Requests under way get this long to end when the node stops."""
-LAST_ANSWERS_SECONDS = 0.1
-"""Between the last group commit and the closing of the sockets."""
+LAST_WORDS_SECONDS = 0.3
+"""From a second signal until connections that are still open are cut."""
 LISTEN_BACKLOG = 4096
 
 _log = structlog.get_logger(__name__)
@@ -57,10 +55,9 @@ def run(options: argparse.Namespace) -> int:
         forwarded_allow_ips=settings.trusted_proxies,
         proxy_headers=True,
         server_header=False,
-        timeout_graceful_shutdown=STOP_SECONDS,
         **uvicorn_options(node.wire.engine),
     )
-    _Server(config, node, health, settings.mode).run()
+    _Server(config, Stopping(node, health), settings.mode).run()
     return 1 if health.broken else 0
 
 
@@ -76,28 +73,33 @@ def _settle_memory() -> None:
 class _Server(uvicorn.Server):
     """Uvicorn, telling the node first: sockets are sent away before it waits for connections to end."""
 
-    def __init__(self, config: uvicorn.Config, node: ServerNode, health: Health, mode: str) -> None:
+    def __init__(self, config: uvicorn.Config, stopping: Stopping, mode: str) -> None:
         super().__init__(config)
-        self._node = node
-        self._health = health
+        self._stopping = stopping
         self._mode = mode
+        self._loop: asyncio.AbstractEventLoop
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """End in good order, with an exit status; uvicorn's own would send itself the signal again afterwards."""
-        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self._stopping.signalled()
+        if self._stopping.hurried and not self.force_exit:
+            self.force_exit = True
+            self._loop.call_soon_threadsafe(self._loop.call_later, LAST_WORDS_SECONDS, self._cut)
         self.should_exit = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Open the port, and say so; uvicorn ends the process when it cannot."""
+        self._loop = asyncio.get_running_loop()
         await super().startup(sockets)
         if self.started:
             _settle_memory()
             _log.info("listening", address=f"http://{self.config.host}:{self.config.port}", mode=self._mode)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._health.draining = True
-        # What was accepted is kept and answered before the sockets that wait for the answers are closed.
-        await self._node.recorder.commit()
-        await self._node.clock.sleep(LAST_ANSWERS_SECONDS)
-        self._node.wire.stop()
+        await self._stopping.send_away()
+        self.config.timeout_graceful_shutdown = self._stopping.seconds_for_requests  # type: ignore[assignment]  # waits
         await super().shutdown(sockets)
+
+    def _cut(self) -> None:
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()

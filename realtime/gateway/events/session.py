@@ -83,6 +83,17 @@ class AuthExpiring(Reply, frozen=True):
     """In milliseconds since the epoch."""
 
 
+class SessionDrain(Reply, frozen=True):
+    """`session:drain`: this server is about to stop; nothing is lost, and other servers let you in.
+
+    Connect again once the time is up, from the beginning (the old connection may stay until the new one stands), and
+    resume there. Who does nothing is closed a moment later with `stopping`, and comes back as after any close.
+    """
+
+    reconnect_after_ms: int
+    """Milliseconds from now, drawn by lot for each client, so that not all come at once."""
+
+
 class ErrorEvent(Reply, frozen=True):
     """`error`: a fault that belongs to no ack, or (with `reconnect`) why the socket is being closed."""
 
@@ -100,5 +111,6 @@ class ErrorEvent(Reply, frozen=True):
 AUTH_REFRESH = Contract("auth:refresh", AuthRefresh, Promise.NONE, Limit(0.5, 5), AuthRefreshed)
 
 SESSION_READY = Emission("session:ready", SessionReady, Promise.NONE)
+SESSION_DRAIN = Emission("session:drain", SessionDrain, Promise.NONE)
 AUTH_EXPIRING = Emission("auth:expiring", AuthExpiring, Promise.NONE)
 ERROR = Emission("error", ErrorEvent, Promise.NONE)

@@ -53,6 +53,9 @@ class Listener:
     def backlog(self) -> int:
         return 0
 
+    def mute(self) -> None:
+        """It never says anything by itself."""
+
     def close(self, closing: Closing) -> None:
         self.disconnect()
 
