@@ -1,0 +1,168 @@
+"""One connection to one Redis on which nothing stands between a caller and the socket: no task, no stream, no pool.
+
+redis-py opens it (addresses, TLS, login, database); then its bytes come here. `Pipe` writes and hands over what Redis
+says; `Line` is a pipe on which every command has its answer, any number of them under way, in order.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import hiredis
+from redis._parsers.base import BaseParser
+from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import ConnectionError as ConnectionLost
+from redis.exceptions import InvalidResponse, ReadOnlyError
+
+from domain.kit.transports import is_closed_transport
+
+_INCOMPLETE = object()
+
+
+class Pipe(asyncio.Protocol):
+    """Takes the bytes of a connection that redis-py has opened; `on_answer` is given each answer, errors as values."""
+
+    def __init__(self, connection: AbstractConnection, on_answer: Callable[[Any], None]) -> None:
+        self._connection = connection
+        self._on_answer = on_answer
+        self._reader = hiredis.Reader(
+            protocolError=InvalidResponse, replyError=BaseParser.parse_error, notEnoughData=_INCOMPLETE
+        )
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Done when the connection is lost or closed; with an exception when what came could not be taken."""
+        stream, writer = connection._reader, connection._writer
+        if stream is None or writer is None:
+            raise ConnectionLost("the connection is not open")
+        self._transport = writer.transport
+        self._transport.set_protocol(self)
+        if early := bytes(stream._buffer):  # type: ignore[attr-defined]  # what came while redis-py was reading
+            self.data_received(early)
+        if stream.at_eof() or self._transport.is_closing():
+            self.connection_lost(None)
+
+    def write(self, data: bytes) -> None:
+        """Send packed commands. Raises ConnectionLost."""
+        if self.ended.done():
+            raise ConnectionLost("the connection was lost")
+        try:
+            self._transport.write(data)
+        except RuntimeError as error:
+            if not is_closed_transport(error):
+                raise
+            raise ConnectionLost("the connection was closed by the server") from error
+
+    def close(self) -> None:
+        """End it now; what has been written may still arrive."""
+        self._transport.abort()
+        self.connection_lost(None)
+
+    # What the transport calls
+
+    def data_received(self, data: bytes) -> None:
+        """Hand over every answer that is complete."""
+        reader, on_answer = self._reader, self._on_answer
+        try:
+            reader.feed(data)
+            while (answer := reader.gets()) is not _INCOMPLETE:
+                on_answer(answer)
+        except Exception as error:  # noqa: BLE001 - whoever waits for `ended` is told, and the transport has no use for it
+            self._end(error)
+            self._transport.abort()
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        """Tell whoever waits."""
+        self._end(None)
+
+    def _end(self, error: Exception | None) -> None:
+        if self.ended.done():
+            return
+        self._connection._close()  # type: ignore[no-untyped-call]  # any other way waits for a stream that is no more
+        if error is None:
+            self.ended.set_result(None)
+        else:
+            self.ended.set_exception(error)
+            self.ended.exception()  # not everybody asks
+
+
+class _Call:
+    """Commands under way, and what has come of them."""
+
+    __slots__ = ("answers", "count", "due", "future")
+
+    def __init__(self, future: "asyncio.Future[list[Any]]", count: int, due: float) -> None:
+        self.future = future
+        self.count = count
+        self.due = due
+        self.answers: list[Any] = []
+
+
+class Line:
+    """Commands and their answers. A call that has no answer in time ends the connection, and all calls with it."""
+
+    def __init__(self, connection: AbstractConnection, deadline_seconds: float) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._deadline_seconds = deadline_seconds
+        self._calls: deque[_Call] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+        self._pipe = Pipe(connection, self._answered)
+        self._pipe.ended.add_done_callback(self._ended)
+
+    @property
+    def open(self) -> bool:
+        """Whether commands can be sent."""
+        return not self._pipe.ended.done()
+
+    def begin(self, commands: bytes, count: int) -> "asyncio.Future[list[Any]]":
+        """Send `count` packed commands now; the future has their answers, errors of Redis among them as values.
+
+        It fails with ConnectionLost or TimeoutError, when what became of them is not known; cancelling it changes
+        nothing for them. Raises ConnectionLost when nothing was sent.
+        """
+        self._pipe.write(commands)
+        call = _Call(self._loop.create_future(), count, self._loop.time() + self._deadline_seconds)
+        self._calls.append(call)
+        if self._timer is None:
+            self._timer = self._loop.call_at(call.due, self._check)
+        return call.future
+
+    def close(self) -> None:
+        """End the connection; calls under way fail."""
+        self._pipe.close()
+
+    def _answered(self, answer: Any) -> None:
+        if isinstance(answer, hiredis.PushNotification):
+            return
+        call = self._calls[0]
+        call.answers.append(answer)
+        if len(call.answers) == call.count:
+            self._calls.popleft()
+            if not call.future.done():
+                call.future.set_result(call.answers)
+        if isinstance(answer, ReadOnlyError):
+            self._pipe.close()  # who connects anew may find the master
+
+    def _check(self) -> None:
+        """The oldest call is the next that can be too late; a timer for each one would cost more than they do."""
+        self._timer = None
+        if not self._calls:
+            return
+        due = self._calls[0].due
+        if due > self._loop.time():
+            self._timer = self._loop.call_at(due, self._check)
+        else:
+            self._fail(TimeoutError("Redis did not answer in time"))
+            self._pipe.close()
+
+    def _ended(self, ended: "asyncio.Future[None]") -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._fail(ended.exception() or ConnectionLost("the connection was lost"))
+
+    def _fail(self, error: BaseException) -> None:
+        calls, self._calls = self._calls, deque()
+        for call in calls:
+            if not call.future.done():
+                call.future.set_exception(error)
+                call.future.exception()  # whoever waits is told; whoever does not wait any more needs no log
