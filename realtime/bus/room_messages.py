@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
-from realtime.wire.emitting import Audience
+from realtime.wire.emitting import Audience, Fault, Move
 from realtime.wire.packets import Carried, Packet, carried_packet
 from realtime.wire.rooms import EVERYBODY, node_of
 
@@ -53,11 +53,27 @@ class Answered(msgspec.Struct, frozen=True, array_like=True, tag="answered", gc=
     left: tuple[str, ...]
 
 
+class Asked(msgspec.Struct, frozen=True, array_like=True, tag="asked", gc=False):
+    """Do this with a client of yours, or (without `sid`) with all of yours, and say so."""
+
+    sender: str
+    number: int
+    """By which the sender knows the answer."""
+    move: Move
+
+
+class Done(msgspec.Struct, frozen=True, array_like=True, tag="done", gc=False):
+    """It has been done, or could not be, for this reason."""
+
+    number: int
+    fault: Fault | None = None
+
+
 class Beat(msgspec.Struct, frozen=True, array_like=True, tag="beat", gc=False):
     """What a node says to itself, to know that it hears."""
 
 
-Message = Emitted | PassedOn | Answered | Beat
+Message = Emitted | PassedOn | Answered | Asked | Done | Beat
 
 encode = msgspec.msgpack.Encoder().encode
 decode = msgspec.msgpack.Decoder(Message).decode

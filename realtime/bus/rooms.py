@@ -22,7 +22,9 @@ from domain.kit.tasks import TaskOwner
 from realtime.bus.connections import BusOptions
 from realtime.bus.metrics import BusMetrics
 from realtime.bus.room_messages import (
+    Asked,
     Beat,
+    Done,
     Emitted,
     Message,
     PassedOn,
@@ -34,12 +36,14 @@ from realtime.bus.room_messages import (
     room_channel,
     sender_channel,
 )
+from realtime.bus.room_moves import Moves
 from realtime.bus.room_reports import Report
 from realtime.bus.room_speech import AckIds, Speech
 from realtime.bus.subscriber import Subscriber
-from realtime.wire.emitting import Audience, ThisNode
+from realtime.wire.emitting import Audience, Fault, Move, ThisNode
 from realtime.wire.packets import Packet
 from realtime.wire.questions import Question
+from realtime.wire.rooms import node_of
 
 _REMEMBERED = 4096
 """Messages said on several channels, of which later copies are still recognised."""
@@ -61,6 +65,7 @@ class RedisRooms:
         self._metrics = metrics
         self._here: ThisNode | None = None
         self._speech = Speech(options, metrics)
+        self._moves = Moves(self._speech, self._sender, timeout_seconds=2 * options.timeout_seconds)
         self._ids = AckIds(options)
         self._numbers = itertools.count()
         self._seen = _Recent(_REMEMBERED)
@@ -103,6 +108,7 @@ class RedisRooms:
         finally:
             for report in list(self._reports):
                 report.cancel()
+            await self._moves.aclose()
             await self._ids.aclose()
 
     # The port
@@ -122,6 +128,14 @@ class RedisRooms:
     async def hearing(self, namespace: str, room: str) -> None:
         """See `OtherNodes`."""
         await self._ear.subscribe(room_channel(namespace, room))
+
+    def is_elsewhere(self, sid: str) -> bool:
+        """See `OtherNodes`."""
+        return node_of(sid) not in (None, self._node)
+
+    async def move(self, move: Move) -> Fault | None:
+        """See `OtherNodes`."""
+        return await self._moves.ask(move)
 
     async def next_ack_id(self) -> int:
         """See `OtherNodes`."""
@@ -174,6 +188,11 @@ class RedisRooms:
             self._heard_at = self._clock.monotonic()
         elif isinstance(message, Emitted):
             self._heard(message)
+        elif isinstance(message, Asked):
+            if self._here is not None:
+                self._moves.make(message, self._here)
+        elif isinstance(message, Done):
+            self._moves.done(message)
         elif (question := self._questions.get(message.ack_id)) is None:
             return  # its time is over
         elif isinstance(message, PassedOn):

@@ -10,8 +10,8 @@ As documented: `on`, `event`, `register_namespace`, `emit`, `send`, `call`, room
   `always_connect` has no purpose, and `async_handlers=False` none either;
 - a handler that raises is answered `{"error": …}` where an ack is due;
 - only namespaces with handlers exist, unless `namespaces` names others;
-- other nodes are reached through `nodes`: `emit`, `send`, `call`, `ask`. What moves, closes or describes a client is
-  done on the client's own node.
+- other nodes are reached through `nodes`: `emit`, `send`, `call`, `ask`, `enter_room`, `leave_room`, `close_room`,
+  `disconnect`. What describes a client (its session, its transport, its rooms) is known on its own node only.
 Not offered, with an error that says so: `instrument`, `attach`, and the library's options, in whose place are those of
 `WireOptions`.
 """
@@ -163,7 +163,10 @@ class SocketioApi(socketio.AsyncServer, ABC):  # type: ignore[misc]  # the libra
         self._client(sid, namespace).session = session
 
     async def disconnect(self, sid: str, namespace: str | None = None, ignore_queue: bool = False) -> None:
-        """End a client's namespace; its connection stays for others, or ends soon when it has none."""
+        """End a client's namespace, on whatever node; its connection stays for others, or ends soon when it has none.
+
+        Raises Unavailable when its node could not be told.
+        """
         await self.manager.disconnect(sid, namespace or "/")
 
     def transport(self, sid: str, namespace: str | None = None) -> str:

@@ -4,13 +4,15 @@ What other nodes have to do with it is in `OtherNodes`, which the bus implements
 here knows how packets travel, and a node that emits never waits for another one's sockets.
 """
 
+import contextlib
 from collections.abc import Callable, Sequence
+from enum import StrEnum
 from typing import NamedTuple, Protocol
 
-from domain.kit.errors import RateLimited
+from domain.kit.errors import RateLimited, Unavailable
 from realtime.wire.packets import Packet
 from realtime.wire.questions import Answers, OnAnswer, Question
-from realtime.wire.rooms import EVERYBODY, Rooms
+from realtime.wire.rooms import EVERYBODY, Rooms, check_room
 
 MOST_EXPECTED = 100_000
 """Answers that a node waits for at once, of all sockets and questions together."""
@@ -28,8 +30,37 @@ class Audience(NamedTuple):
     but: Sequence[str] = ()
 
 
+class Moving(StrEnum):
+    """What can be done with a client, on whatever node it is."""
+
+    ENTER = "enter"
+    LEAVE = "leave"
+    CLOSE = "close"
+    DISCONNECT = "disconnect"
+
+
+class Move(NamedTuple):
+    """Put the client into the room, take it out, take everybody out of it, or end the client's namespace."""
+
+    kind: Moving
+    namespace: str
+    sid: str = ""
+    room: str = ""
+
+
+class Fault(StrEnum):
+    """Why a move could not be made."""
+
+    NOT_HERE = "not_here"
+    """The client is not on its node any more."""
+    NO_ROOM = "no_room"
+    """No room can have this name."""
+    UNCONFIRMED = "unconfirmed"
+    """It has been made; that the room is heard by that node is not known."""
+
+
 class ThisNode(Protocol):
-    """What other nodes may have done here; synchronous."""
+    """What other nodes may have done here."""
 
     def send_here(self, audience: Audience, packet: Packet, *, volatile: bool = False) -> None:
         """Send to the sockets of this node."""
@@ -37,6 +68,10 @@ class ThisNode(Protocol):
 
     def ask_here(self, audience: Audience, packet: Packet, question: Question) -> None:
         """Send to the sockets of this node, and have their answers collected. Raises RateLimited."""
+        ...
+
+    async def move_here(self, move: Move) -> Fault | None:
+        """Do it with the sockets of this node; never raises."""
         ...
 
 
@@ -58,12 +93,20 @@ class OtherNodes(Protocol):
         """This node has no member of the room any more."""
         ...
 
+    def is_elsewhere(self, sid: str) -> bool:
+        """Whether the id is that of a socket of another node."""
+        ...
+
     async def hearing(self, namespace: str, room: str) -> None:
         """Return once what others emit to the room is heard here. Raises Unavailable."""
         ...
 
     async def send(self, audience: Audience, packet: Packet, *, volatile: bool = False) -> None:
         """Have the other nodes send it. Raises Unavailable."""
+        ...
+
+    async def move(self, move: Move) -> Fault | None:
+        """Have it done on the client's node, or on all that have a member of the room. Raises Unavailable."""
         ...
 
     async def next_ack_id(self) -> int:
@@ -111,14 +154,38 @@ class Emitter:
             del self._namespaces[namespace]
 
     async def enter(self, sid: str, room: str, namespace: str = "/") -> None:
-        """Put a socket of this node into a room; returns once the room is heard from the other nodes.
+        """Put a socket of any node into a room; returns once its node hears the room from the others.
 
-        Raises KeyError and ValueError as `Rooms.enter`. Raises Unavailable when that is not known yet: the socket is in
-        the room all the same, and hears the others as soon as Redis is back.
+        Raises KeyError and ValueError as `Rooms.enter`. Raises Unavailable when that is not known yet: a socket of this
+        node is in the room all the same, and hears the others as soon as Redis is back.
         """
+        if self._is_elsewhere(sid, namespace):
+            await self._move_elsewhere(Move(Moving.ENTER, namespace, sid, room))
+            return
         entered = self.rooms(namespace).enter(sid, room)
         if entered and self._nodes is not None:
             await self._nodes.hearing(namespace, room)
+
+    async def leave(self, sid: str, room: str, namespace: str = "/") -> None:
+        """Take a socket of any node out of a room. Raises Unavailable for one of another node."""
+        if self._is_elsewhere(sid, namespace):
+            await self._move_elsewhere(Move(Moving.LEAVE, namespace, sid, room))
+        else:
+            self.rooms(namespace).leave(sid, room)
+
+    async def close(self, room: str, namespace: str = "/") -> None:
+        """Take everybody, on all nodes, out of a room. Raises Unavailable when other nodes may not have been told."""
+        self.rooms(namespace).close(room)
+        if self._nodes is not None:
+            await self._nodes.move(Move(Moving.CLOSE, namespace, room=room))
+
+    async def disconnect(self, sid: str, namespace: str = "/") -> None:
+        """End the namespace of a socket of any node, if it is there. Raises Unavailable for one of another node."""
+        if self._is_elsewhere(sid, namespace):
+            with contextlib.suppress(KeyError):
+                await self._move_elsewhere(Move(Moving.DISCONNECT, namespace, sid))
+        elif (socket := self.rooms(namespace).socket(sid)) is not None:
+            socket.leave()
 
     async def emit(
         self, audience: Audience, packet: Packet, *, volatile: bool = False, here_only: bool = False
@@ -194,6 +261,50 @@ class Emitter:
         asked = len(question.waiting) - before
         self._expected += asked
         question.over.add_done_callback(lambda _: self._expect_fewer(asked))
+
+    async def move_here(self, move: Move) -> Fault | None:
+        """See `ThisNode`."""
+        rooms = self._namespaces.get(move.namespace)
+        if move.kind is Moving.CLOSE:
+            if rooms is not None:
+                rooms.close(move.room)
+            return None
+        if rooms is None or move.sid not in rooms:
+            return Fault.NOT_HERE
+        if move.kind is Moving.ENTER:
+            return await self._enter_here(move)
+        if move.kind is Moving.LEAVE:
+            rooms.leave(move.sid, move.room)
+        else:
+            await self.disconnect(move.sid, move.namespace)
+        return None
+
+    async def _enter_here(self, move: Move) -> Fault | None:
+        try:
+            await self.enter(move.sid, move.room, move.namespace)
+        except ValueError:
+            return Fault.NO_ROOM
+        except Unavailable:
+            return Fault.UNCONFIRMED
+        return None
+
+    def _is_elsewhere(self, sid: str, namespace: str) -> bool:
+        """Whether the socket may be another node's: its id names one, and it is not here."""
+        if self._nodes is None or sid in self._namespaces.get(namespace, ()):
+            return False
+        return self._nodes.is_elsewhere(sid)
+
+    async def _move_elsewhere(self, move: Move) -> None:
+        """Raises KeyError, ValueError and Unavailable."""
+        assert self._nodes is not None  # noqa: S101 - `_is_elsewhere` has seen to it
+        fault = await self._nodes.move(move)
+        if fault is Fault.NOT_HERE:
+            raise KeyError(move.sid)
+        if fault is Fault.NO_ROOM:
+            check_room(move.room)
+            raise ValueError("no room can have this name")
+        if fault is Fault.UNCONFIRMED:
+            raise Unavailable("the client's node does not hear the room yet", retry_after_ms=_RETRY_AFTER_MS)
 
     def _expect_fewer(self, number: int) -> None:
         self._expected -= number

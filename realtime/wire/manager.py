@@ -4,6 +4,7 @@ Sockets are kept by their Socket.IO id and nothing else; what the library has fo
 pending connects, callbacks by number) does not exist here and says so.
 """
 
+import contextlib
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import NoReturn, cast
@@ -103,10 +104,10 @@ class RoomManager(socketio.AsyncManager):  # type: ignore[misc]  # the library i
     # Rooms
 
     async def enter_room(self, sid: str, namespace: str, room: str, eio_sid: str | None = None) -> None:
-        """Put a client of this node into a room; returns once other nodes' emits to it are heard.
+        """Put a client of any node into a room; returns once what others emit to the room is heard by its node.
 
-        Raises ValueError for a client that is not here and for names no room can have, TypeError for those that are no
-        str. Raises Unavailable when Redis does not confirm: the client is in the room all the same.
+        Raises ValueError for a client that is nowhere and for names no room can have, TypeError for those that are no
+        str. Raises Unavailable when Redis does not confirm: a client of this node is in the room all the same.
         """
         try:
             await self.emitter.enter(sid, room, namespace)
@@ -114,12 +115,13 @@ class RoomManager(socketio.AsyncManager):  # type: ignore[misc]  # the library i
             raise ValueError("sid is not connected to requested namespace") from error
 
     async def leave_room(self, sid: str, namespace: str, room: str) -> None:
-        """Take a client of this node out of a room."""
-        self.emitter.rooms(namespace).leave(sid, room)
+        """Take a client of any node out of a room. Raises Unavailable for one that could not be told."""
+        with contextlib.suppress(KeyError):
+            await self.emitter.leave(sid, room, namespace)
 
     async def close_room(self, room: str, namespace: str) -> None:
-        """Take everybody on this node out of a room."""
-        self.emitter.rooms(namespace).close(room)
+        """Take everybody, on all nodes, out of a room. Raises Unavailable when others may not have been told."""
+        await self.emitter.close(room, namespace)
 
     def get_rooms(self, sid: str, namespace: str) -> list[str]:
         """The rooms of a client of this node."""
@@ -144,10 +146,11 @@ class RoomManager(socketio.AsyncManager):  # type: ignore[misc]  # the library i
         return self.is_connected(sid, namespace)
 
     async def disconnect(self, sid: str, namespace: str, **_: object) -> None:
-        """End a client's namespace; its disconnect handler follows its running one."""
-        socket = self.emitter.rooms(namespace).socket(sid)
-        if socket is not None:
-            socket.leave()
+        """End the namespace of a client of any node; its disconnect handler follows its running one.
+
+        Raises Unavailable when its node could not be told.
+        """
+        await self.emitter.disconnect(sid, namespace)
 
     # What belongs to the library's own packet path
 
