@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage, InvalidState
 
 CONNECT_SECONDS = 8.0
 """A server whose stores are all silent takes a moment to say who may come in."""
@@ -84,9 +84,10 @@ class Link:
         """The body of the ack, an error too. Raises ConnectionLost, also when none comes in time."""
         answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self.tell(event, payload, lambda body: None if answer.done() else answer.set_result(body))
-        ended = asyncio.ensure_future(self.ended.wait())
+        ended: asyncio.Future[Any] = asyncio.ensure_future(self.ended.wait())
+        both: set[asyncio.Future[Any]] = {answer, ended}
         try:
-            await asyncio.wait({answer, ended}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(both, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         finally:
             ended.cancel()
         if not answer.done():
@@ -113,7 +114,8 @@ class Link:
                 await self._websocket.recv()
                 await self._websocket.send(f"40{json.dumps({'token': token, 'device_id': device_id})}")
                 self._hearing = asyncio.create_task(self._hear(), name="link:hear")
-                await asyncio.wait({self.ready, self._hearing}, return_when=asyncio.FIRST_COMPLETED)
+                either: set[asyncio.Future[Any]] = {self.ready, self._hearing}
+                await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         except (ConnectionClosed, OSError, TimeoutError) as error:
             raise ConnectionLost(type(error).__name__) from error
         if not self.ready.done():
@@ -137,7 +139,8 @@ class Link:
             number, _, rest = text[2:].partition("[")
             answered = self._waiting.pop(int(number), None)
             if answered is not None:
-                answered(next(iter(json.loads("[" + rest)), None) or {})
+                arguments: list[dict[str, Any] | None] = json.loads("[" + rest)
+                answered((arguments[0] if arguments else None) or {})
         elif text.startswith("44"):
             self.closing = json.loads(text[2:])
             self._websocket.transport.abort()
@@ -154,7 +157,7 @@ class Link:
         try:
             self._websocket.protocol.send_text(text.encode())
             self._websocket.send_data()
-        except (ConnectionClosed, OSError):
+        except (InvalidState, OSError):
             self.ended.set()
 
 

@@ -6,10 +6,11 @@ say is rewritten on its way, so that a node meets nothing but its own proxy.
 
 import asyncio
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Self
 
+from domain.kit.tasks import TaskOwner
 from server.stack.ports import HOST, free_port
 
 _CHUNK = 1 << 16
@@ -44,7 +45,7 @@ class Proxy:
         self._told = _Told(self._behind)
         self._listeners: list[asyncio.Server] = []
         self._pipes: set[_Pipe] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = TaskOwner("proxy")
         self._passing = asyncio.Event()
         self._passing.set()
         self._delay = 0.0
@@ -60,9 +61,7 @@ class Proxy:
     ) -> None:
         for listener in self._listeners:
             listener.close()
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.close()
 
     def port(self, behind: int) -> int:
         """Where the server on this port is reached through the proxy."""
@@ -111,25 +110,19 @@ class Proxy:
 
     # Passing on
 
-    def _serving(self, port: int):  # type: ignore[no-untyped-def]
-        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            task = asyncio.current_task()
-            assert task is not None
-            self._tasks.add(task)
-            try:
-                await self._serve(port, reader, writer)
-            finally:
-                self._tasks.discard(task)
-                writer.transport.abort()
+    def _serving(self, port: int) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], None]:
+        def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            self._tasks.start(self._serve(port, reader, writer), str(port))
 
         return serve
 
     async def _serve(self, port: int, from_node: asyncio.StreamReader, node: asyncio.StreamWriter) -> None:
-        if self._refusing:
-            return
         try:
+            if self._refusing:
+                raise ConnectionRefusedError
             from_server, server = await asyncio.open_connection(HOST, port)
         except OSError:
+            node.transport.abort()
             return
         pipe = _Pipe(node, server)
         self._pipes.add(pipe)

@@ -1,0 +1,74 @@
+"""What a node has open when nobody is there: the same before and after, or something has leaked."""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+
+import httpx
+
+from loadtests.stress.seen import metrics_of
+from loadtests.stress.system import POSITION_LIFE_SECONDS, Node, System
+
+Levels = dict[str, float]
+
+ALLOWED: Mapping[str, float] = {
+    "sockets": 0,
+    "sockets_waiting": 0,
+    "hub_riders": 0,
+    "hub_channels": 0,
+    "hub_topics": 0,
+    "hub_listeners": 0,
+    "hub_unpublished": 0,
+    "hub_out_of_step": 0,
+    "density_viewers": 0,
+    "recorder_pending_fixes": 0,
+    "bus_subscriptions": 0,
+    "streams_followed": 0,
+    "rooms": 0,
+    "tasks": 0,
+    "database_connections_in_use": 0,
+    # Pools keep what was once needed at the same time, and have bounds.
+    "redis_connections": 30,
+    "process_open_fds": 55,
+}
+"""How much more of each may be open afterwards."""
+LEVEL_SECONDS = POSITION_LIFE_SECONDS + 10.0
+"""The last dots end by their age."""
+_LOOK_SECONDS = 0.5
+
+
+async def levels(system: System) -> dict[str, Levels]:
+    """The levels of every node. Raises httpx.TransportError."""
+    async with httpx.AsyncClient() as http:
+        return {node.name: await _of(http, node) for node in system.nodes}
+
+
+async def until_level(system: System, before: Mapping[str, Levels], wrong: Callable[[str], None]) -> dict[str, Levels]:
+    """Wait until nothing is above what it was, and tell what stays there; the levels then."""
+    deadline = time.monotonic() + LEVEL_SECONDS
+    while True:
+        after = await levels(system)
+        left = leaks(before, after)
+        if not left:
+            return after
+        if time.monotonic() > deadline:
+            for sentence in left:
+                wrong(sentence)
+            return after
+        await asyncio.sleep(_LOOK_SECONDS)
+
+
+def leaks(before: Mapping[str, Levels], after: Mapping[str, Levels]) -> list[str]:
+    """What is higher afterwards than it may be, in sentences."""
+    return [
+        f"{node} has {level:g} {name} with nobody there, {before[node].get(name, 0):g} before"
+        for node, found in after.items()
+        for name, level in found.items()
+        if level > before[node].get(name, 0) + ALLOWED[name]
+    ]
+
+
+async def _of(http: httpx.AsyncClient, node: Node) -> Levels:
+    found = await metrics_of(http, node)
+    found["redis_connections"] = node.proxy.connections
+    return {name: found[name] for name in ALLOWED if name in found}

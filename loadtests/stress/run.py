@@ -1,0 +1,180 @@
+"""One run: the system starts, everybody connects, things break by the schedule, everything is checked, all is ended."""
+
+import asyncio
+import time
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from loadtests.stress.faults import Faults, Timeline
+from loadtests.stress.levels import levels, until_level
+from loadtests.stress.live import RIDERS, WATCHERS_A_NODE, Live
+from loadtests.stress.people import register, shared
+from loadtests.stress.schedule import Fault, Topology, draw
+from loadtests.stress.system import System
+from loadtests.stress.traffic import Run, Traffic
+from loadtests.stress.truth import Truth
+from loadtests.verify.processes import DidNotStart
+
+_MOST_VIOLATIONS = 100
+"""Kept word for word; more are counted."""
+_LAG_SECONDS = 0.05
+_LAGS_KEPT = 100
+_CHECK_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to run."""
+
+    seed: int
+    seconds: float = 60.0
+    nodes: int = 2
+    topology: Topology = Topology.SINGLE
+    sabotage: str | None = None
+    kinds: tuple[str, ...] = ()
+    """Only these faults, if any are named."""
+
+
+@dataclass
+class Outcome:
+    """What happened."""
+
+    options: Options
+    schedule: list[Fault]
+    timeline: Timeline
+    violations: list[str] = field(default_factory=list)
+    violation_count: int = 0
+    figures: dict[str, Any] = field(default_factory=dict)
+    levels: dict[str, Any] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def wrong(self, sentence: str) -> None:
+        """Note a violation."""
+        self.violation_count += 1
+        if len(self.violations) < _MOST_VIOLATIONS:
+            self.violations.append(sentence)
+
+    @property
+    def kinds(self) -> dict[str, int]:
+        """How often each kind of fault was done."""
+        return dict(Counter(happened.fault.kind.value for happened in self.timeline.happened))
+
+
+class Lag:
+    """How much later than asked this program's loop turned, of late."""
+
+    def __init__(self) -> None:
+        self._lags: deque[float] = deque([0.0], maxlen=_LAGS_KEPT)
+        self.longest = 0.0
+
+    def __call__(self) -> float:
+        return max(self._lags)
+
+    async def watch(self) -> None:
+        """Measure until cancelled."""
+        while True:
+            asked = time.monotonic()
+            await asyncio.sleep(_LAG_SECONDS)
+            late = time.monotonic() - asked - _LAG_SECONDS
+            self._lags.append(late)
+            self.longest = max(self.longest, late)
+
+
+async def stress(options: Options, directory: Path, say: Callable[[str], None]) -> Outcome:
+    """Run it. Raises DidNotStart when the system does not come up at all."""
+    began = time.monotonic()
+    schedule = _schedule(options)
+    outcome = Outcome(options, schedule, Timeline())
+
+    def wrong(sentence: str) -> None:
+        outcome.wrong(sentence)
+        say(f"VIOLATION: {sentence}")
+
+    say(f"starting stores, {options.nodes} nodes and a worker (logs in {directory / 'logs'})")
+    async with System(directory, nodes=options.nodes, topology=options.topology) as system:
+        lag = Lag()
+        run = Run(system, outcome.timeline, options.seed, wrong, lag)
+        outcome.levels["before"] = await levels(system)
+        traffic = await _traffic(run)
+        truth = Truth(run, options.topology)
+        try:
+            await _disturbed(run, schedule, traffic, truth, lag, say)
+            say("everything is well again: checking what is kept")
+            for each in traffic:
+                await each.settle()
+        except DidNotStart as ended:
+            wrong(str(ended))
+        finally:
+            for each in traffic:
+                await each.leave()
+        say("everybody has gone: looking for leaks")
+        outcome.levels["after"] = await until_level(system, outcome.levels["before"], wrong)
+    outcome.figures = {each.name: each.figures() for each in traffic}
+    outcome.figures["truth"] = truth.figures()
+    outcome.figures["longest_lag_seconds"] = round(lag.longest, 3)
+    outcome.seconds = round(time.monotonic() - began, 1)
+    return outcome
+
+
+def _schedule(options: Options) -> list[Fault]:
+    drawn = draw(options.seed, options.seconds, options.nodes, options.topology)
+    return [fault for fault in drawn if not options.kinds or fault.kind in options.kinds]
+
+
+async def _traffic(run: Run) -> list[Traffic]:
+    """Everything that works while things break; a later feature adds its own here."""
+    watchers = WATCHERS_A_NODE * len(run.system.nodes)
+    people = await register(run.system.nodes[0], RIDERS + watchers)
+    riding, watching = shared(people, [RIDERS, watchers])
+    return [Live(run, riding, watching)]
+
+
+async def _disturbed(
+    run: Run, schedule: list[Fault], traffic: list[Traffic], truth: Truth, lag: Lag, say: Callable[[str], None]
+) -> None:
+    """Everybody works while the schedule is carried out. Raises DidNotStart when a process ends by itself."""
+    for each in traffic:
+        await each.begin()
+    work: list[Awaitable[None]] = [lag.watch(), _guard(run.system)]
+    work += [truth.watch(node) for node in run.system.nodes]
+    work += [part for each in traffic for part in each.work()]
+    tasks = [asyncio.ensure_future(part) for part in work]
+    faults = asyncio.ensure_future(_carry_out(run, schedule, traffic, say))
+    try:
+        done, _ = await asyncio.wait({faults, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in (faults, *tasks):
+            task.cancel()
+        await asyncio.gather(faults, *tasks, return_exceptions=True)
+
+
+async def _carry_out(run: Run, schedule: list[Fault], traffic: list[Traffic], say: Callable[[str], None]) -> None:
+    """Each fault at its time; returns when all are healed and the last calm is over."""
+    began = time.monotonic()
+    faults = Faults(run.system, run.timeline, say)
+
+    async def do(fault: Fault) -> None:
+        await faults.do(fault, {each.name: each.in_flight() for each in traffic})
+        happened = next(each for each in run.timeline.happened if each.fault is fault)
+        for each in traffic:
+            each.healed(happened)
+
+    async with asyncio.TaskGroup() as group:
+        for fault in schedule:
+            await asyncio.sleep(max(0.0, began + fault.at - time.monotonic()))
+            group.create_task(do(fault), name=fault.kind)
+    await asyncio.sleep(_CALM_SECONDS)
+
+
+_CALM_SECONDS = 5.0
+
+
+async def _guard(system: System) -> None:
+    while True:
+        system.check()
+        await asyncio.sleep(_CHECK_SECONDS)

@@ -1,0 +1,113 @@
+"""What one watcher's map shows: which riders are on which topics, where; and what must never be seen there.
+
+One dot for each rider at every moment, never back to an older place, never gone while the rider is heard. Pure: frames
+in, faults out; the times are the caller's.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from loadtests.stress.ride import UNITS, Fix, Place, Ride
+
+TOGETHER_SECONDS = 0.5
+"""Arrivals are sent before departures: for so long, within one tick, a rider may be on the topic before, too."""
+_FULL_TURN = 360 * UNITS
+
+
+@dataclass
+class Dot:
+    """One rider on one map: where each topic has them, the one heard last at the end."""
+
+    places: dict[str, Place] = field(default_factory=dict)
+    newest_seq: int = -1
+    """The newest fix that this map has shown."""
+    apart_since: float | None = None
+    """Since when two topics disagree."""
+
+    @property
+    def place(self) -> Place | None:
+        """Where the map shows the rider."""
+        return next(reversed(self.places.values()), None)
+
+    @property
+    def is_double(self) -> bool:
+        """Whether the rider is in two places."""
+        return len(set(self.places.values())) > 1
+
+
+class Sight:
+    """A map, from the moment on which it is watched. `apply` tells what is wrong with each frame, in sentences."""
+
+    def __init__(self, rides: Mapping[int, Ride], *, life_seconds: float, since: float) -> None:
+        self.since = since
+        self.news: list[Fix] = []
+        """The fixes that the last frame showed first."""
+        self._rides = rides
+        self._life_seconds = life_seconds
+        self._origins: dict[str, Place] = {}
+        self._dots: dict[int, Dot] = {}
+
+    def shown(self, rider: int) -> int | None:
+        """The number of the fix that the map shows, None when the rider is not on it."""
+        dot = self._dots.get(rider)
+        if dot is None or dot.place is None:
+            return None
+        return self._rides[rider].seq_at.get(dot.place)
+
+    def apply(self, frame: Mapping[str, Any], now: float) -> list[str]:
+        """Take a `location:frame`; what must not be."""
+        topic = str(frame["topic"])
+        self.news = []
+        before = {rider: dot.place for rider, dot in self._dots.items()}
+        if (origin := frame.get("origin")) is not None:
+            self._origins[topic] = (round(origin[0] * UNITS), round(origin[1] * UNITS))
+        if frame.get("snapshot"):
+            for dot in self._dots.values():
+                dot.places.pop(topic, None)
+        faults = list(self._arrivals(topic, frame.get("riders") or ()))
+        for rider in frame.get("gone") or ():
+            if rider in self._dots:
+                self._dots[rider].places.pop(topic, None)
+        faults += self._departures(before, now)
+        faults += self._doubles(now)
+        return faults
+
+    def _arrivals(self, topic: str, rows: "list[list[int]] | tuple[()]") -> Iterator[str]:
+        origin = self._origins.get(topic, (0, 0))
+        for rider, north, east, *_ in rows:
+            ride = self._rides.get(rider)
+            if ride is None:
+                continue
+            longitude = (origin[1] + east + _FULL_TURN // 2) % _FULL_TURN - _FULL_TURN // 2
+            place = (origin[0] + north, longitude)
+            dot = self._dots.setdefault(rider, Dot())
+            dot.places.pop(topic, None)
+            dot.places[topic] = place
+            seq = ride.seq_at.get(place)
+            if seq is None:
+                yield f"rider {rider} is shown where they never were"
+            elif seq < dot.newest_seq:
+                yield f"rider {rider} went back from fix {dot.newest_seq} to fix {seq}"
+            elif seq > dot.newest_seq:
+                dot.newest_seq = seq
+                self.news.append(ride.fixes[seq])
+
+    def _departures(self, before: Mapping[int, Place | None], now: float) -> Iterator[str]:
+        for rider, place in before.items():
+            ride = self._rides[rider]
+            if place is None or self._dots[rider].place is not None or ride.hidden_at is not None:
+                continue
+            silent = now - ride.heard_by
+            if silent < self._life_seconds:
+                yield f"rider {rider} is nowhere, {silent:.2f} s after having been heard"
+
+    def _doubles(self, now: float) -> Iterator[str]:
+        for rider, dot in self._dots.items():
+            if not dot.is_double:
+                dot.apart_since = None
+            elif dot.apart_since is None:
+                dot.apart_since = now
+            elif now - dot.apart_since > TOGETHER_SECONDS:
+                dot.apart_since = now
+                yield f"rider {rider} is in two places"
