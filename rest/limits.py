@@ -14,14 +14,12 @@ from limits import RateLimitItem, RateLimitItemPerSecond
 from limits.aio.storage import MemoryStorage, RedisStorage
 from limits.aio.strategies import MovingWindowRateLimiter
 from limits.errors import StorageError
-from redis.asyncio.connection import ConnectionPool
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
+from redis.asyncio import Redis
 from starlette.requests import Request
 
 from domain.kit.clock import Clock
 from domain.kit.errors import RateLimited
-from domain.kit.transports import recognise_losses
+from domain.kit.redis_clients import create_redis
 
 _log = structlog.get_logger(__name__)
 
@@ -59,6 +57,20 @@ class Allowance:
     reset_seconds: int
 
 
+class _Shared(RedisStorage):
+    """The library's counts, through a client that knows where Redis is; its own knows fewer forms of an address."""
+
+    def __init__(self, client: Redis) -> None:
+        self._client = client
+        super().__init__("redis://", wrap_exceptions=True, implementation="redispy", key_prefix="limits")
+
+    def configure_bridge(self) -> None:
+        """Called by the library where it would make a client."""
+        bridge: Any = self.bridge
+        bridge.storage = self._client
+        bridge.connection_getter = lambda readonly: self._client
+
+
 class RateLimits:
     """Counts requests. `close` it at the end."""
 
@@ -70,16 +82,8 @@ class RateLimits:
             Tier.SIGNED_IN: RateLimitItemPerSecond(options.signed_in_per_window, options.window_seconds, "signed_in"),
             Tier.UPLOADS: RateLimitItemPerSecond(options.uploads_per_hour, 3600, namespace="uploads"),
         }
-        self._pool: ConnectionPool = ConnectionPool.from_url(
-            redis_url,
-            socket_timeout=_REDIS_TIMEOUT_SECONDS,
-            socket_connect_timeout=_REDIS_TIMEOUT_SECONDS,
-            retry=Retry(NoBackoff(), 0),
-        )
-        recognise_losses(self._pool)
-        client: dict[str, Any] = {"connection_pool": self._pool}  # typed by the library as numbers and text only
-        storage = RedisStorage(redis_url, wrap_exceptions=True, implementation="redispy", key_prefix="limits", **client)
-        self._shared = MovingWindowRateLimiter(storage)
+        self._redis = create_redis(redis_url, name="limits", timeout_seconds=_REDIS_TIMEOUT_SECONDS)
+        self._shared = MovingWindowRateLimiter(_Shared(self._redis))
         self._alone = MovingWindowRateLimiter(MemoryStorage())
         self._redis_away_until = -math.inf
 
@@ -102,7 +106,7 @@ class RateLimits:
 
     async def close(self) -> None:
         """Close the connections to Redis."""
-        await self._pool.aclose()
+        await self._redis.aclose()
 
 
 async def spend(request: Request, limits: RateLimits, tier: Tier, *key: str) -> None:

@@ -12,12 +12,10 @@ from typing import Any
 
 import structlog
 from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
 from domain.kit.clock import Clock
+from domain.kit.redis_clients import create_redis
 from domain.kit.tasks import TaskOwner
-from domain.kit.transports import recognise_losses
 from workers.database import Database, DatabaseOptions
 from workers.heartbeat import Heartbeat
 from workers.metrics import WorkerMetrics
@@ -90,15 +88,7 @@ async def _run_together(parts: dict[str, Coroutine[Any, Any, None]]) -> None:
 
 def connect_redis(redis_url: str, options: WorkerOptions) -> Redis:
     """A client with a limit on every wait and no retries of its own."""
-    client = Redis.from_url(
-        redis_url,
-        socket_timeout=options.redis_timeout_seconds,
-        socket_connect_timeout=options.redis_timeout_seconds,
-        retry=Retry(NoBackoff(), 0),
-        protocol=2,
-    )
-    recognise_losses(client.connection_pool)
-    return client
+    return create_redis(redis_url, name="worker", timeout_seconds=options.redis_timeout_seconds)
 
 
 def create_writer(

@@ -5,9 +5,11 @@ the moment in which the connection's owner hears of it. For redis-py and asyncpg
 """
 
 from collections.abc import Iterable
+from typing import Any
 
-from redis.asyncio.connection import Connection, ConnectionPool, SSLConnection, UnixDomainSocketConnection
+from redis.asyncio.connection import Connection, SSLConnection, UnixDomainSocketConnection
 from redis.exceptions import ConnectionError as ConnectionLost
+from redis.exceptions import ReadOnlyError
 
 
 def is_closed_transport(error: BaseException) -> bool:
@@ -16,7 +18,10 @@ def is_closed_transport(error: BaseException) -> bool:
 
 
 class _LossIsAnError:
-    """Turns that refusal into redis-py's own error for a lost connection."""
+    """Has redis-py's own error for a lost connection raised where it is lost.
+
+    That is also where the server has become a replica: who connects anew may find the master, by whatever name.
+    """
 
     async def send_packed_command(self, command: bytes | str | Iterable[bytes], check_health: bool = True) -> None:
         try:
@@ -26,20 +31,21 @@ class _LossIsAnError:
                 raise
             raise ConnectionLost("the connection was closed by the server") from error
 
-
-class _Plain(_LossIsAnError, Connection):
-    pass
-
-
-class _Tls(_LossIsAnError, SSLConnection):
-    pass
-
-
-class _Local(_LossIsAnError, UnixDomainSocketConnection):
-    pass
+    async def read_response(self, *arguments: Any, **options: Any) -> Any:
+        try:
+            return await super().read_response(*arguments, **options)  # type: ignore[misc]
+        except ReadOnlyError as error:
+            await self.disconnect(nowait=True)  # type: ignore[attr-defined]
+            raise ConnectionLost("the server has become a replica") from error
 
 
-def recognise_losses(pool: ConnectionPool) -> None:
-    """Let the connections that this pool will make raise redis-py's ConnectionError when they are lost."""
-    kinds = {Connection: _Plain, SSLConnection: _Tls, UnixDomainSocketConnection: _Local}
-    pool.connection_class = kinds[pool.connection_class]
+class TcpConnection(_LossIsAnError, Connection):
+    """To a host and port."""
+
+
+class TlsConnection(_LossIsAnError, SSLConnection):
+    """The same through TLS."""
+
+
+class LocalConnection(_LossIsAnError, UnixDomainSocketConnection):
+    """To a Unix socket."""

@@ -13,8 +13,8 @@ import msgspec
 
 TRACK_STREAM = "tracks:stream"
 """The Redis stream of everything recorded."""
-DEAD_LETTERS = "tracks:dead"
-"""The Redis stream of records that could not be stored, with the reason."""
+DEAD_LETTERS = f"{{{TRACK_STREAM}}}:dead"
+"""The Redis stream of records that could not be stored, with the reason; in the slot of the stream."""
 WRITERS_GROUP = "writers"
 """The consumer group of the track writers."""
 ENTRY_FIELD = "records"

@@ -1,37 +1,42 @@
 """How this server speaks to Redis: short timeouts, no hidden retries, one error for all that means "not known".
 
-redis-py's own retries are off: a command that was sent twice must have been meant twice. Scripts live in `.lua` files
-and are loaded when Redis does not know them.
+The same calls work on one Redis, with sentinels and on a cluster, as its address says (`domain.kit.redis_urls`).
+Scripts live in `.lua` files and are loaded where Redis does not know them; the keys of one share a slot.
 """
 
-import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib import resources
-from typing import Any, TypeAlias, TypeVar
+from typing import Any
 
-from hiredis import pack_command
 from redis.asyncio import Redis
-from redis.asyncio.connection import AbstractConnection
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError
-from redis.maint_notifications import MaintNotificationsConfig
 
 from domain.kit.errors import Unavailable
-from domain.kit.transports import recognise_losses
-from realtime.bus.pipe import Line
+from domain.kit.redis_clients import create_redis
+from domain.kit.redis_connections import REDIS_FAILURES, Maker, heeding_cancellation
+from domain.kit.redis_senders import open_sender
+from domain.kit.redis_slots import Command, slot_of
+from domain.kit.redis_urls import Topology, parse_redis_url
 
-REDIS_FAILURES: tuple[type[Exception], ...] = (RedisError, OSError, TimeoutError)
-"""What redis-py raises when Redis is gone, silent, refusing, loading, full or failing over."""
+__all__ = (
+    "REDIS_FAILURES",
+    "BusOptions",
+    "Command",
+    "RedisLink",
+    "Script",
+    "create_client",
+    "create_maker",
+    "heeding_cancellation",
+    "unavailable",
+)
+
 RETRY_AFTER_MS = 1000
 _IN_ONE_COMMAND = 64
 """Things in one call of a script: so many keep Redis from others for a fraction of a millisecond."""
-
-T = TypeVar("T")
-
-Command: TypeAlias = tuple[str | bytes | int | float, ...]
+_IN_ONE_COMMAND = 64
+"""Things in one call of a script: so many keep Redis from others for a fraction of a millisecond."""
 
 
 @dataclass(frozen=True)
@@ -64,41 +69,27 @@ class Script:
 
 
 def create_client(options: BusOptions, *, name: str, timeout_seconds: float | None = None, protocol: int = 3) -> Redis:
-    """A redis-py client that answers in bytes, never retries by itself and gives up after the timeout."""
-    timeout = timeout_seconds or options.timeout_seconds
-    client = Redis.from_url(
+    """A client with redis-py's methods that answers in bytes, never retries and gives up after the timeout."""
+    return create_redis(
         options.redis_url,
+        name=name,
+        timeout_seconds=timeout_seconds or options.timeout_seconds,
+        connect_timeout_seconds=options.timeout_seconds,
         protocol=protocol,
-        client_name=name,
-        socket_timeout=timeout,
-        socket_connect_timeout=options.timeout_seconds,
-        retry=Retry(NoBackoff(), 0),
-        maint_notifications_config=MaintNotificationsConfig(enabled=False),
     )
-    recognise_losses(client.connection_pool)
-    return client
 
 
-async def heeding_cancellation(work: Awaitable[T]) -> T:
-    """What comes of `work`, unless the task was cancelled meanwhile.
-
-    redis-py writes through `asyncio.wait_for`, which on Python 3.11 loses a cancellation that arrives just as the write
-    ends (python/cpython#86296); a task that runs for ever would then never end.
-    """
-    task = asyncio.current_task()
-    before = task.cancelling() if task else 0
-    try:
-        return await work
-    finally:
-        if task and task.cancelling() > before:
-            raise asyncio.CancelledError
+def create_maker(options: BusOptions, *, name: str, protocol: int = 3) -> Maker:
+    """Makes connections whose answers are waited for as long as the caller likes."""
+    url = parse_redis_url(options.redis_url)
+    return Maker(url, name=name, connect_timeout_seconds=options.timeout_seconds, protocol=protocol)
 
 
 class RedisLink:
-    """Commands to Redis on one connection: each call ends within `deadline_seconds`, with the answers or Unavailable.
+    """Commands to Redis: each call ends within `deadline_seconds`, with the answers or with Unavailable.
 
     Commands are sent in the order of the calls, and no call waits for another one's answers; one that blocks in Redis
-    (XREAD, WAIT) holds up those after it.
+    (XREAD, WAIT) holds up those after it. Each goes to the server that has its key.
     """
 
     def __init__(
@@ -109,13 +100,10 @@ class RedisLink:
         scripts: Sequence[Script] = (),
         deadline_seconds: float | None = None,
     ) -> None:
-        self._deadline_seconds = deadline_seconds or 2 * options.timeout_seconds
-        self._client = create_client(options, name=name, timeout_seconds=self._deadline_seconds)
-        self._scripts = {script.sha: script for script in scripts}
-        self._line: Line | None = None
-        self._connecting = asyncio.Lock()
-        self._before_it = 0
-        """Calls that have to wait for a connection, and go before those that come when there is one."""
+        maker = create_maker(options, name=name)
+        deadline = deadline_seconds or 2 * options.timeout_seconds
+        self._sender = open_sender(maker, {script.sha: script.text for script in scripts}, deadline)
+        self._has_slots = maker.url.topology is Topology.CLUSTER
 
     async def call(self, *command: str | bytes | int | float) -> Any:
         """The answer to one command. Raises Unavailable."""
@@ -125,10 +113,15 @@ class RedisLink:
     def together(self, things: Iterable[str], *, name: Callable[[str], str]) -> list[list[str]]:
         """These things in groups of which each may be in one command; `name` gives a key or channel of each.
 
-        A script that is called for each rider costs more in the calling than in the script.
+        A script that is called for each rider costs more in the calling than in the script. Of a cluster, one command
+        reaches one slot.
         """
-        wanted = list(things)
-        return [wanted[begin : begin + _IN_ONE_COMMAND] for begin in range(0, len(wanted), _IN_ONE_COMMAND)]
+        if not self._has_slots:
+            return _in_parts(list(things))
+        by_slot: dict[int, list[str]] = defaultdict(list)
+        for thing in things:
+            by_slot[slot_of(name(thing))].append(thing)
+        return [part for group in by_slot.values() for part in _in_parts(group)]
 
     async def batch(self, commands: Sequence[Command]) -> list[Any]:
         """The answers to commands sent together; not a transaction.
@@ -138,9 +131,7 @@ class RedisLink:
         if not commands:
             return []
         try:
-            answers = await self._ask(commands)
-            if any(isinstance(answer, NoScriptError) for answer in answers):
-                answers = await self._load_and_ask(commands)
+            answers = await self._sender.send(commands)
         except REDIS_FAILURES as error:
             raise unavailable(error) from error
         for answer in answers:
@@ -148,43 +139,17 @@ class RedisLink:
                 raise unavailable(answer) from answer
         return answers
 
-    async def _ask(self, commands: Sequence[Command]) -> list[Any]:
-        packed, line = b"".join([pack_command(command) for command in commands]), self._line  # type: ignore[arg-type]
-        if line is not None and line.open and not self._before_it:
-            return await line.begin(packed, len(commands))
-        async with asyncio.timeout(self._deadline_seconds):
-            return await (await self._connect_and_begin(packed, len(commands)))
-
-    async def _connect_and_begin(self, packed: bytes, count: int) -> "asyncio.Future[list[Any]]":
-        self._before_it += 1
-        try:
-            async with self._connecting:
-                line = self._line
-                if line is None or not line.open:
-                    line = self._line = await self._connect()
-                return line.begin(packed, count)
-        finally:
-            self._before_it -= 1
-
-    async def _connect(self) -> Line:
-        connection: AbstractConnection = self._client.connection_pool.make_connection()  # type: ignore[no-untyped-call]
-        try:
-            await heeding_cancellation(connection.connect())  # type: ignore[no-untyped-call]
-            return Line(connection, self._deadline_seconds)
-        except BaseException:
-            await connection.disconnect(nowait=True)
-            raise
-
-    async def _load_and_ask(self, commands: Sequence[Command]) -> list[Any]:
-        async with asyncio.timeout(self._deadline_seconds):
-            await self._ask([("SCRIPT", "LOAD", script.text) for script in self._scripts.values()])
-            return await self._ask(commands)
+    async def everywhere(self, *command: str | bytes | int | float) -> dict[str, Any]:
+        """What each master answers, by its name, or the error instead. Empty when no master is known."""
+        return await self._sender.everywhere(command)
 
     async def aclose(self) -> None:
-        """Close the connection."""
-        if self._line is not None:
-            self._line.close()
-        await self._client.aclose()
+        """Close the connections."""
+        self._sender.close()
+
+
+def _in_parts(things: list[str]) -> list[list[str]]:
+    return [things[begin : begin + _IN_ONE_COMMAND] for begin in range(0, len(things), _IN_ONE_COMMAND)]
 
 
 def unavailable(error: Exception) -> Unavailable:

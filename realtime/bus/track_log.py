@@ -15,7 +15,7 @@ from domain.kit.errors import Unavailable
 from domain.tracks.entries import CLAIM_PREFIX, ENTRY_FIELD, TRACK_STREAM
 from realtime.bus.connections import RETRY_AFTER_MS, BusOptions, Command, RedisLink, Script
 
-REPLICA_MARK = "tracks:replicated"
+REPLICA_MARK = f"{{{TRACK_STREAM}}}:replicated"
 """The key that says that appends wait for a replica. An operator who took the replica away for good deletes it."""
 _ENTRY_OVERHEAD = 256
 """What `append.lua` counts for each entry beside its bytes."""

@@ -11,6 +11,7 @@ import structlog
 from redis.asyncio import Redis
 
 from domain.kit.clock import Clock
+from domain.kit.redis_clients import send_together
 from domain.tracks.entries import CLAIM_PREFIX
 from workers.tracks.source import REDIS_ERRORS
 
@@ -38,10 +39,9 @@ class ClaimExpiry:
         if not due:
             return
         try:
-            async with self._redis.pipeline(transaction=False) as pipeline:
-                for track_id in due:
-                    pipeline.expire(f"{CLAIM_PREFIX}{track_id}", self._life_seconds)
-                await pipeline.execute()
+            await send_together(
+                self._redis, [("EXPIRE", f"{CLAIM_PREFIX}{track_id}", self._life_seconds) for track_id in due]
+            )
         except REDIS_ERRORS as error:
             _log.warning("claims_not_extended", error=type(error).__name__)
             return

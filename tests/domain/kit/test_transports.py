@@ -2,18 +2,17 @@
 
 import pytest
 import redis
-import redis.asyncio
 import uvloop
 
 from domain.db.engine import means_unavailable
-from domain.kit.transports import is_closed_transport, recognise_losses
+from domain.kit.redis_clients import create_redis
+from domain.kit.transports import is_closed_transport
 from server.stack import RedisServer
 
 
 def test_a_write_to_a_connection_that_uvloop_has_closed_is_a_lost_connection(own_redis: RedisServer) -> None:
     async def write_after_the_end() -> None:
-        async with redis.asyncio.Redis.from_url(own_redis.url) as client:
-            recognise_losses(client.connection_pool)
+        async with create_redis(own_redis.url, name="test", timeout_seconds=1) as client:
             connection = client.connection_pool.make_connection()  # type: ignore[no-untyped-call]
             await connection.connect()
             connection._writer.transport.abort()

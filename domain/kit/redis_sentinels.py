@@ -1,0 +1,48 @@
+"""Which Redis is the master, as sentinels know it: all are asked side by side, so that any of them may be down.
+
+What they say can be old. Whoever connects asks the server itself for its role, and takes the next answer if it is none.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Sequence
+
+from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import RedisError
+
+from domain.kit.redis_urls import Address
+from domain.kit.tasks import TaskOwner
+
+
+class Sentinels:
+    """The sentinels of one service."""
+
+    def __init__(
+        self, addresses: Sequence[Address], service: str, make: Callable[[Address], AbstractConnection]
+    ) -> None:
+        """`make` gives a connection to a sentinel; its timeouts bound how long one is waited for."""
+        self._addresses = addresses
+        self._service = service
+        self._make = make
+
+    async def masters(self) -> AsyncGenerator[Address, None]:
+        """What they take for the master, as the answers come, each address once. Nothing when none answers."""
+        said: set[Address] = set()
+        async with TaskOwner("sentinels") as owner:
+            asking = [owner.start(self._ask(address), "ask") for address in self._addresses]
+            for answer in asyncio.as_completed(asking):
+                master = await answer
+                if master is not None and master not in said:
+                    said.add(master)
+                    yield master
+
+    async def _ask(self, address: Address) -> Address | None:
+        connection = self._make(address)
+        try:
+            await connection.connect()  # type: ignore[no-untyped-call]
+            await connection.send_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._service)
+            answer = await connection.read_response()
+        except (RedisError, OSError):
+            return None
+        finally:
+            await connection.disconnect(nowait=True)
+        return None if answer is None else (answer[0].decode(), int(answer[1]))
