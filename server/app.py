@@ -62,6 +62,9 @@ async def running(node: ServerNode, health: Health) -> AsyncIterator[None]:
     parts: dict[str, Coroutine[Any, Any, None]] = {
         "bus": stores.bus.run(),
         "rooms": stores.rooms.run(),
+        "hints": stores.hints.run(),
+        "cursors": node.keeper.run(),
+        "history": node.history.run(),
         "control": stores.control.run(),
         "register": stores.register.run(),
         "hub": node.hub.run(),

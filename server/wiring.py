@@ -23,6 +23,7 @@ from domain.kit.tasks import TaskOwner
 from domain.location.policies import Policies
 from domain.location.service import RiderDirectory
 from domain.sharing.service import SharingService
+from domain.streams.service import Streams
 from domain.tracks.files.exporting import TrackExporter
 from domain.tracks.files.importing import TrackImporter
 from domain.tracks.ownership import Ownership
@@ -40,6 +41,7 @@ from realtime.bus.nodes import Node, NodeRegister
 from realtime.bus.policy_cache import RedisPolicyCache
 from realtime.bus.redis_bus import RedisBus
 from realtime.bus.rooms import RedisRooms
+from realtime.bus.stream_hints import RedisStreamHints
 from realtime.bus.takeover import Takeover
 from realtime.bus.track_log import RedisTrackLog
 from realtime.gateway.contracts import Limit
@@ -47,6 +49,13 @@ from realtime.gateway.events.location import LOCATION_BATCH, LOCATION_UPDATE
 from realtime.gateway.gateway import Gateway, GatewayOptions
 from realtime.gateway.metrics import GatewayMetrics
 from realtime.gateway.revocations import HeardRevocations
+from realtime.gateway.streams.cursors import Cursors as StreamCursors
+from realtime.gateway.streams.greetings import Greetings
+from realtime.gateway.streams.history import HistoryReader
+from realtime.gateway.streams.keeper import Keeper
+from realtime.gateway.streams.kinds import StreamKinds
+from realtime.gateway.streams.metrics import StreamMetrics
+from realtime.gateway.streams.resume import ResumeHandlers
 from realtime.handlers.location.density import LIFE_INTERVALS, Density
 from realtime.handlers.location.density_metrics import DensityMetrics
 from realtime.handlers.location.dots import Dots
@@ -56,6 +65,7 @@ from realtime.handlers.location.sharing import PolicyFollower, PolicyKeeper, Sha
 from realtime.handlers.location.tracks import TrackHandlers
 from realtime.handlers.location.watching import WatchHandlers
 from realtime.handlers.location.withdrawals import Withdrawals
+from realtime.handlers.own_stream import OwnStream
 from realtime.hub.hub import Hub
 from realtime.hub.metrics import HubMetrics
 from realtime.hub.options import HubOptions
@@ -80,6 +90,7 @@ class Stores:
     """For looks at Redis itself."""
     bus: RedisBus
     rooms: RedisRooms
+    hints: RedisStreamHints
     control: ControlLog
     takeover: Takeover
     track_log: RedisTrackLog
@@ -101,6 +112,9 @@ class ServerNode:
     wire: Wire
     wire_options: WireOptions
     gateway: Gateway
+    cursors: StreamCursors
+    history: HistoryReader
+    keeper: Keeper
     hub: Hub
     density: Density
     recorder: Recorder
@@ -136,7 +150,8 @@ def build(settings: Settings, clock: Clock, registry: CollectorRegistry, address
     # Who sees whom: changes of a policy reach the dots through the keeper here and the follower on every node.
     directory = RiderDirectory(stores.engine)
     keeper = PolicyKeeper(stores.control)
-    sharing = SharingService(stores.engine, clock, sealer, keeper)
+    streams = Streams(stores.engine, clock, sealer, stores.hints)
+    sharing = SharingService(stores.engine, clock, sealer, keeper, streams)
     zones = ZoneService(stores.engine, clock, sealer, keeper, settings.zone_secret.get_secret_value())
     policies = Policies(sharing, stores.policy_cache, sealer)
     hub = Hub(
@@ -189,8 +204,18 @@ def build(settings: Settings, clock: Clock, registry: CollectorRegistry, address
         hub, stores.counts, clock, DensityMetrics(registry), interval_seconds=settings.density_interval_seconds
     )
     watching = WatchHandlers(hub, density, directory, most_cells=settings.watch_cells)
+
+    # What riders are told for good, and where they go on.
+    stream_metrics = StreamMetrics(registry)
+    cursors = StreamCursors(stores.hints, clock, stream_metrics)
+    kinds = StreamKinds([OwnStream(sharing)])
+    greetings, history = Greetings(cursors, kinds), HistoryReader(streams)
+    cursor_keeper = Keeper(cursors, greetings, streams, clock)
+    stores.hints.attach(cursors.said, cursor_keeper.doubt)
+    resuming = ResumeHandlers(cursors, kinds, history, watching, stream_metrics)
+
     gateway = Gateway(
-        [tracks, watching, SharingHandlers(sharing)],
+        [tracks, watching, SharingHandlers(sharing), resuming],
         verifier=verifier,
         revocations=HeardRevocations([stores.control, truth], accounts.session_is_revoked),
         clock=clock,
@@ -198,6 +223,7 @@ def build(settings: Settings, clock: Clock, registry: CollectorRegistry, address
         metrics=GatewayMetrics(registry),
         options=_gateway_options(settings),
         hooks=[tracks, watching],
+        streams=greetings,
     )
     stores.control.attach(session_revoked=gateway.session_revoked, policy_changed=follower.policy_changed)
     truth.attach(session_revoked=gateway.session_revoked, policy_changed=follower.policy_found)
@@ -212,6 +238,9 @@ def build(settings: Settings, clock: Clock, registry: CollectorRegistry, address
         wire=Wire(wire_options, gateway, nodes=stores.rooms),
         wire_options=wire_options,
         gateway=gateway,
+        cursors=cursors,
+        history=history,
+        keeper=cursor_keeper,
         hub=hub,
         density=density,
         recorder=recorder,
@@ -264,6 +293,7 @@ def _stores(settings: Settings, clock: Clock, registry: CollectorRegistry, addre
         redis=create_client(options, name="looks"),
         bus=RedisBus(node_id, clock, options, metrics),
         rooms=RedisRooms(settings.node_name, clock, options, metrics),
+        hints=RedisStreamHints(clock, options, metrics),
         control=ControlLog(clock, options, remember_seconds=_revocation_memory_seconds(settings)),
         takeover=Takeover(options, node_id),
         track_log=RedisTrackLog(options, stream_limit_bytes=settings.stream_limit_bytes),

@@ -13,8 +13,11 @@ from domain.kit.clock import Clock
 from domain.kit.errors import NotFound, Unavailable
 from domain.kit.sealed import SealBroken, Sealer
 from domain.sharing import store
+from domain.sharing.events import SHARING_CHANGED, SharingChanged
 from domain.sharing.ports import PolicyPort
 from domain.sharing.rules import DEFAULT_AUDIENCE, Audience, PolicyChange, SharingPolicy, check_choice
+from domain.streams.rules import user_stream
+from domain.streams.service import Streams
 from domain.zones.rules import open_zone
 
 _log = structlog.get_logger(__name__)
@@ -35,11 +38,12 @@ class Sharing:
 class SharingService:
     """Reads and changes who may see a rider. Every method raises Unavailable when Postgres is away."""
 
-    def __init__(self, engine: AsyncEngine, clock: Clock, sealer: Sealer, policy: PolicyPort) -> None:
+    def __init__(self, engine: AsyncEngine, clock: Clock, sealer: Sealer, policy: PolicyPort, streams: Streams) -> None:
         self._engine = engine
         self._clock = clock
         self._sealer = sealer
         self._policy = policy
+        self._streams = streams
 
     async def get(self, user_id: UUID) -> Sharing:
         """What the rider chose, or the default."""
@@ -50,13 +54,16 @@ class SharingService:
     async def set(self, user_id: UUID, audience: Audience, expires_at_ms: int | None) -> Sharing:
         """Choose who may see the rider; when it returns it is kept, and the nodes have been told.
 
+        The rider's devices hear of it on the rider's stream.
         Raises Unsupported, Invalid (`expires_at`), NotFound when the account is gone.
         """
         check_choice(audience, expires_at_ms, self._clock.epoch_ms())
         expires_at = None if expires_at_ms is None else datetime.fromtimestamp(expires_at_ms / 1000, UTC)
         try:
-            async with unavailable_when_down(), self._engine.begin() as connection:
-                change = await store.write(connection, user_id, audience, expires_at, self._clock.now())
+            async with self._streams.writing() as writer:
+                change = await store.write(writer.connection, user_id, audience, expires_at, self._clock.now())
+                changed = SharingChanged(audience, expires_at_ms, change.version)
+                await writer.append(user_stream(user_id), SHARING_CHANGED, changed)
         except IntegrityError as error:
             raise NotFound("this account does not exist any more") from error
         await tell(self._policy, change)

@@ -12,6 +12,8 @@ import msgspec
 
 LONGEST_NAME = 100
 """Characters of a stream's name, its kind included."""
+USER_STREAM = "user"
+"""The kind of stream that carries what is for one rider."""
 _EPOCH_BYTES = 9
 _encode = msgspec.json.Encoder().encode
 
@@ -52,9 +54,9 @@ class Slice(NamedTuple):
     events: tuple[Event, ...]
 
 
-def stream_name(kind: str, key: UUID | str) -> str:
-    """The name of the stream of this kind and thing: `user:018f…`."""
-    return f"{kind}:{key}"
+def user_stream(user_id: UUID) -> str:
+    """The stream of what is for one rider, on all devices."""
+    return f"{USER_STREAM}:{user_id}"
 
 
 def new_epoch() -> str:

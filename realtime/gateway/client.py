@@ -9,6 +9,7 @@ from realtime.wire.packets import Packet
 
 if TYPE_CHECKING:
     from domain.accounts.tokens import Identity
+    from realtime.gateway.streams.cursor import Hearing
 
 P = TypeVar("P")
 S = TypeVar("S")
@@ -20,7 +21,7 @@ class Client:
     There are thousands that do nothing: whatever is not always needed is made when it is.
     """
 
-    __slots__ = ("_states", "app", "id", "identity", "protocol", "socket")
+    __slots__ = ("_states", "app", "hearings", "id", "identity", "protocol", "socket")
 
     def __init__(self, socket: Socket, identity: "Identity", *, app: str | None = None, protocol: int = 1) -> None:
         self.socket = socket
@@ -29,6 +30,8 @@ class Client:
         """Replaced by `auth:refresh`; user, rider number and session stay the same for the life of the client."""
         self.app = app
         self.protocol = protocol
+        self.hearings: tuple[Hearing, ...] = ()
+        """The durable streams that it hears, and from where on."""
         self._states: tuple[object, ...] = ()
 
     @property

@@ -95,13 +95,28 @@ class Emission(Generic[P]):
         return encode_event(self.name, payload, lane=self.lane)
 
 
+@dataclass(frozen=True)
+class StreamEmission(Emission[P]):
+    """A durable event as its stream brings it: `stream`, `seq` and `sent_at` stand before the payload's own fields."""
+
+    stream: str = ""
+    """Of which kind of stream it is: `user`, `chat`, …"""
+
+
 def _lane_out(name: str, promise: Promise) -> packets.Lane:
     if name.startswith(_URGENT):
         return packets.Lane.SOS
     return packets.Lane.LIVE if promise is Promise.LIVE else packets.Lane.DURABLE
 
 
-Answer: TypeAlias = "Reply | asyncio.Future[Any] | None"
+class Followed(NamedTuple):
+    """An ack, and what is called right behind it, before anything else is sent to the client."""
+
+    reply: Reply
+    then: Callable[[], None]
+
+
+Answer: TypeAlias = "Reply | Followed | asyncio.Future[Any] | None"
 """What a handler gives at once: the ack, an empty ack, or a future of either (the lane does not wait for it)."""
 Result: TypeAlias = "Answer | CoroutineType[Any, Any, Answer]"
 """What calling a handler gives; a coroutine keeps its lane busy until it has returned."""

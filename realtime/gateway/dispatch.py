@@ -21,7 +21,7 @@ from domain.kit.tasks import TaskOwner
 from realtime.gateway.answers import Refusal, body_of, decode_only
 from realtime.gateway.client import Client
 from realtime.gateway.codes import ABUSED
-from realtime.gateway.contracts import Answer, Lane, Limit, Result
+from realtime.gateway.contracts import Answer, Followed, Lane, Limit, Result
 from realtime.gateway.events.session import ERROR, ErrorEvent
 from realtime.gateway.lanes import LaneLimits, LaneQueue
 from realtime.gateway.limits import TokenBucket
@@ -36,6 +36,8 @@ _LONGEST_ECHO = 100
 """Characters of an unknown event name that are echoed."""
 _NOT, _DONE, _ANSWERED = Taken.NOT, Taken.DONE, Taken.ANSWERED
 _UNKNOWN = "unknown"
+_MOST_EARLY = 32
+"""Packets that may wait for the greeting; a client that has said more is greeted with what is known."""
 _EMPTY: Final[dict[str, object]] = {}
 _REFUSALS = Limit(per_second=20.0, burst=1000)
 
@@ -62,12 +64,13 @@ class _Use(TokenBucket):
 class Inbox:
     """Takes the events of one client; made by `Dispatcher.inbox`."""
 
-    __slots__ = ("_dispatcher", "_lanes", "_refusals", "_uses", "client", "ready")
+    __slots__ = ("_dispatcher", "_early", "_lanes", "_refusals", "_uses", "client", "ready")
 
     def __init__(self, dispatcher: "Dispatcher", client: Client) -> None:
         self.client = client
         self.ready = False
-        """Whether the features have been told of the client."""
+        """Whether the client was greeted and the features have been told of it; what comes earlier waits."""
+        self._early: list[Callable[[], None]] | None = None
         self._dispatcher = dispatcher
         self._uses: dict[bytes, _Use] | None = None
         """The events that the client has sent, by their names as they arrive."""
@@ -107,6 +110,8 @@ class Inbox:
         if self.client.closed:
             return
         route = self._dispatcher.find(name)
+        if not self.ready and self._waits(route, partial(self.event, name, arguments, ack_id)):
+            return
         if route is None:
             unknown = Unsupported(f"there is no event {name[:_LONGEST_ECHO]!r}; names are `feature:verb`")
             self._refuse(_UNKNOWN, name[:_LONGEST_ECHO], unknown, ack_id)
@@ -127,8 +132,28 @@ class Inbox:
 
     def fault(self, problem: Problem, ack_id: int | None) -> None:
         """Answer a packet that could not be read."""
-        if not self.client.closed:
-            self._refuse(_UNKNOWN, None, problem, ack_id)
+        if self.client.closed:
+            return
+        if not self.ready and self._waits(None, partial(self.fault, problem, ack_id)):
+            return
+        self._refuse(_UNKNOWN, None, problem, ack_id)
+
+    def begin(self) -> None:
+        """The client was greeted: what it said before that is heard now, in order."""
+        early, self._early = self._early, None
+        for work in early or ():
+            work()
+
+    def _waits(self, route: Route | None, work: Callable[[], None]) -> bool:
+        """Whether this waits for the greeting, which comes first; what is urgent, or too much, brings it about."""
+        urgent = route is not None and route.lane is Lane.SOS
+        if urgent or len(self._early or ()) >= _MOST_EARLY:
+            self._dispatcher.hurry(self.client)
+            return False
+        if self._early is None:
+            self._early = []
+        self._early.append(work)
+        return True
 
     @property
     def idle(self) -> bool:
@@ -199,6 +224,9 @@ class Inbox:
 
     def _succeed(self, route: Route, answer: object, ack_id: int | None) -> None:
         """Acknowledge; None is an empty object."""
+        then = None
+        if type(answer) is Followed:
+            answer, then = answer
         try:
             if ack_id is not None:
                 self.client.socket.acknowledge(ack_id, _EMPTY if answer is None else answer)
@@ -206,6 +234,8 @@ class Inbox:
             self._fail(route, error, ack_id)
         else:
             route.done += 1
+        if then is not None:
+            then()
 
     def _fail(self, route: Route, error: BaseException, ack_id: int | None) -> None:
         """Answer what a handler raised: a problem as it is, anything else as `internal`, logged with its trace id."""
@@ -277,6 +307,8 @@ class Dispatcher:
         self, registry: Registry, clock: Clock, owner: TaskOwner, metrics: GatewayMetrics, options: DispatchOptions
     ) -> None:
         self.find = registry.find
+        self.hurry: Callable[[Client], None] = lambda client: None
+        """Called to have a client greeted now."""
         self.monotonic = clock.monotonic
         self.owner = owner
         self.metrics = metrics

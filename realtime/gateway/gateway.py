@@ -20,7 +20,7 @@ from realtime.gateway.client import Client
 from realtime.gateway.codes import FAULTY, SESSION_REVOKED
 from realtime.gateway.contracts import Limit
 from realtime.gateway.dispatch import Dispatcher, DispatchOptions, Inbox
-from realtime.gateway.events.session import SESSION_READY, Limits, Rate, SessionReady
+from realtime.gateway.events.session import SESSION_READY, Limits, Rate, SessionReady, StreamHead
 from realtime.gateway.metrics import GatewayMetrics
 from realtime.gateway.registry import Registry
 from realtime.gateway.sessions import (
@@ -51,6 +51,22 @@ class Hooks(Protocol):
 
         Every hook hears this of every client that was ready, also when an `on_connect` before its own failed.
         """
+        ...
+
+
+class OwnStreams(Protocol):
+    """Joins clients to the durable streams that they hear from the start (`streams.greetings.Greetings`)."""
+
+    def begin(self, client: Client, greet: Callable[[Client, Mapping[str, StreamHead]], None]) -> None:
+        """Join the client, and call `greet` once, now or soon, with where its streams stand."""
+        ...
+
+    def hurry(self, client: Client) -> None:
+        """Have it greeted now, with what is known."""
+        ...
+
+    def end(self, client: Client) -> None:
+        """The client is gone; also called for one that `begin` was not called for."""
         ...
 
 
@@ -88,16 +104,21 @@ class Gateway:
         metrics: GatewayMetrics,
         options: GatewayOptions,
         hooks: Sequence[Hooks] = (),
+        streams: OwnStreams | None = None,
     ) -> None:
+        """`streams`: where clients join the streams that they hear from the start; without it there are none."""
         self._clock = clock
         self._metrics = metrics
         self._options = options
         self._hooks = tuple(hooks)
+        self._streams = streams
         self._recent = RecentlyRevoked(clock)
         self._doorkeeper = Doorkeeper(verifier, revocations, self._recent)
         self._ends = TokenEnds(clock, options.warn_seconds)
         self.registry = Registry([SessionHandlers(self._doorkeeper, self._ends), *handlers], options.limits)
         self._dispatcher = Dispatcher(self.registry, clock, owner, metrics, options.dispatch)
+        if streams is not None:
+            self._dispatcher.hurry = streams.hurry
         self._limits = cast(Limits, msgspec.Raw(msgspec.json.encode(_limits(options, self.registry))))
         """Written once for all greetings: it is the largest part of them, and always the same."""
         self._inboxes: dict[str, Inbox] = {}
@@ -131,10 +152,18 @@ class Gateway:
             raise
 
     def opened(self, socket: Socket) -> None:
-        """Greet the client and tell the features."""
-        inbox = self._inboxes[socket.sid]
-        client = inbox.client
-        client.emit(SESSION_READY, self._greeting(client))
+        """Greet the client and tell the features, as soon as it is known where its streams stand."""
+        client = self._inboxes[socket.sid].client
+        if self._streams is None:
+            self._greet(client, {})
+        else:
+            self._streams.begin(client, self._greet)
+
+    def _greet(self, client: Client, streams: Mapping[str, StreamHead]) -> None:
+        inbox = self._inboxes.get(client.id)
+        if inbox is None:
+            return
+        client.emit(SESSION_READY, self._greeting(client, streams))
         self._ends.watch(client)
         inbox.ready = True
         self._metrics.sockets.inc()
@@ -148,6 +177,7 @@ class Gateway:
             except Exception:  # noqa: BLE001 - the edge that logs
                 _log.exception("connect_hook_failed", connection=client.trace_id)
                 client.close(FAULTY)
+        inbox.begin()
 
     def inbox_of(self, socket: Socket) -> WireInbox:
         """Where the client's usual events go."""
@@ -165,6 +195,8 @@ class Gateway:
         """Forget the client; the features hear of it once its running handlers have ended."""
         inbox = self._inboxes.pop(socket.sid)
         client = inbox.client
+        if self._streams is not None:
+            self._streams.end(client)
         self._forget(client)
         if inbox.ready:
             self._metrics.sockets.dec()
@@ -234,7 +266,7 @@ class Gateway:
         self._users.remove(client.identity.user_id, client)
         self._sessions.remove(client.identity.session_id, client)
 
-    def _greeting(self, client: Client) -> SessionReady:
+    def _greeting(self, client: Client, streams: Mapping[str, StreamHead]) -> SessionReady:
         return SessionReady(
             user_id=client.identity.user_id,
             rider=client.identity.rider,
@@ -242,7 +274,7 @@ class Gateway:
             expires_at=client.identity.expires_at_ms,
             send_interval_ms=self._options.send_interval_ms,
             limits=self._limits,
-            streams={},
+            streams=dict(streams),
         )
 
     def _tell_disconnected(self, client: Client) -> None:

@@ -1,6 +1,6 @@
 """Accounts as tests need them: real services on a real database, a clock to turn, and ports that write down."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Literal
@@ -17,6 +17,8 @@ from domain.kit.clock import ManualClock
 from domain.kit.sealed import Sealer
 from domain.sharing.rules import PolicyChange
 from domain.sharing.service import SharingService
+from domain.streams.rules import Appended
+from domain.streams.service import Streams
 from domain.zones.service import ZoneService
 
 SECRET = "a secret of tests that is long enough"
@@ -38,16 +40,20 @@ class QuickHasher(PasswordHasher):
 
 @dataclass
 class Told:
-    """Both ports, writing down what they are told."""
+    """The ports, writing down what they are told."""
 
     revoked: list[tuple[UUID, int]] = field(default_factory=list)
     changed: list[PolicyChange] = field(default_factory=list)
+    appended: list[Appended] = field(default_factory=list)
 
     async def session_revoked(self, session_id: UUID, expires_at_ms: int) -> None:
         self.revoked.append((session_id, expires_at_ms))
 
     async def policy_changed(self, change: PolicyChange) -> None:
         self.changed.append(change)
+
+    async def said(self, appended: Sequence[Appended]) -> None:
+        self.appended.extend(appended)
 
 
 @dataclass
@@ -62,6 +68,7 @@ class World:
     accounts: AccountService
     zones: ZoneService
     sharing: SharingService
+    streams: Streams
 
     async def rider(self, name: str = "ada", device: Device = PHONE) -> SignedIn:
         """A new account, signed in."""
@@ -78,6 +85,7 @@ async def world(
     engine, clock, told = create_engine(database_url), ManualClock(), Told()
     keys = TokenKeys("test", {"test": SECRET})
     sealer = Sealer({"test": SECRET}, "test")
+    streams = Streams(engine, clock, sealer, told)
     accounts = AccountService(
         engine,
         clock,
@@ -95,7 +103,8 @@ async def world(
             TokenVerifier(keys, clock),
             accounts,
             ZoneService(engine, clock, sealer, told, displacement_secret=SECRET),
-            SharingService(engine, clock, sealer, told),
+            SharingService(engine, clock, sealer, told, streams),
+            streams,
         )
     finally:
         await engine.dispose()

@@ -10,9 +10,11 @@ import msgspec
 from msgspec import Meta
 
 from domain.location.rules import IntervalReason
+from domain.sharing.events import SHARING_CHANGED as SHARING_CHANGED_NAME
+from domain.sharing.events import SharingChanged
 from domain.sharing.rules import Audience
 from geo.fix import Fix
-from realtime.gateway.contracts import Contract, Emission, Limit, Payload, Promise, Reply
+from realtime.gateway.contracts import Contract, Emission, Limit, Payload, Promise, Reply, StreamEmission
 
 MOST_BATCH_FIXES = 1000
 """Fixes in one `location:batch`, at most."""
@@ -204,6 +206,7 @@ RIDERS_UNWATCH = Contract("riders:unwatch", RidersUnwatch, Promise.LIVE, _SELDOM
 RIDERS_INFO = Contract("riders:info", RidersInfo, Promise.NONE, Limit(per_second=5, burst=20), RidersKnown)
 SHARING_SET = Contract("sharing:set", SharingSet, Promise.DURABLE, _SELDOM, SharingIs)
 
+SHARING_CHANGED = StreamEmission(SHARING_CHANGED_NAME, SharingChanged, Promise.DURABLE, stream="user")
 LOCATION_FRAME = Emission("location:frame", LocationFrame, Promise.LIVE)
 LOCATION_DENSITY = Emission("location:density", LocationDensity, Promise.LIVE)
 RATE_SET = Emission("rate:set", RateSet, Promise.LIVE)

@@ -5,11 +5,12 @@ heard by accepted followers (until relationships exist: by the rider's own devic
 single riders in, anybody who is signed in sees counts.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from typing import Final
 from uuid import UUID
 
-from domain.kit.errors import Forbidden, Invalid
+from domain.kit.errors import Forbidden, Invalid, Problem
 from domain.location.rules import rider_channel
 from domain.location.service import RiderDirectory
 from geo import cells
@@ -32,6 +33,7 @@ from realtime.gateway.events.location import (
     RidersUnwatch,
     RidersWatch,
 )
+from realtime.gateway.events.session import WatchAgain, WatchedAgain
 from realtime.handlers.location.density import Density
 from realtime.hub.hub import Hub
 from realtime.hub.topics import cell_topic
@@ -127,12 +129,31 @@ class WatchHandlers:
         self._hub.unlisten(client, topics & watching.riders)
         watching.riders -= topics
 
+    async def watch_again(self, client: Client, wanted: WatchAgain) -> WatchedAgain:
+        """What `map:watch` and `riders:watch` do, for `session:resume`."""
+        if wanted.riders is not None:
+            with _at("watch.riders"):
+                await self.watch_riders(client, wanted.riders)
+        with _at("watch.map"):
+            return WatchedAgain(await self.watch_map(client, wanted.map) if wanted.map is not None else None)
+
     @handles(RIDERS_INFO)
     async def name_riders(self, client: Client, payload: RidersInfo) -> RidersKnown:
         """Who the riders are that this socket can see."""
         seen = [rider for rider in payload.riders if self._hub.sees(client, rider)]
         people = await self._directory.people(seen) if seen else []
         return RidersKnown([RiderInfo(person.rider, person.user_id, person.name) for person in people])
+
+
+@contextmanager
+def _at(place: str) -> Iterator[None]:
+    """A refusal in here names its field from the whole payload's beginning."""
+    try:
+        yield
+    except Problem as problem:
+        if problem.field is not None:
+            problem.field = f"{place}.{problem.field}"
+        raise
 
 
 def _topics_of(client: Client, user_ids: Collection[UUID]) -> frozenset[str]:

@@ -173,7 +173,7 @@ async def test_keys_of_seals_are_rotated(accounts: World) -> None:
     rider = (await accounts.rider()).user.id
     await accounts.zones.add(rider, HOME)
     both = Sealer({"test": SECRET, "new": "another secret"}, "new")
-    rotated = SharingService(accounts.engine, accounts.clock, both, accounts.told)
+    rotated = SharingService(accounts.engine, accounts.clock, both, accounts.told, accounts.streams)
 
     assert len((await rotated.policy_of(rider)).zones) == 1
 

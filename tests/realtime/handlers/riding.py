@@ -134,7 +134,7 @@ def _node(url: str, shared: World, name: str, tasks: TaskOwner) -> Node:
     hints = Hints([], follower)
     keeper = PolicyKeeper(hints)
     keeper.attach(policies, withdrawals)
-    sharing = SharingService(shared.engine, shared.clock, sealer, keeper)
+    sharing = SharingService(shared.engine, shared.clock, sealer, keeper, shared.streams)
     return Node(hub, takeover, cache, policies, dots, withdrawals, follower, sharing, hints, patience)
 
 
