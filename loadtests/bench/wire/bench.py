@@ -76,9 +76,9 @@ class Bench:
         return make_riders(self.stack.database_url, MOST_RIDERS)
 
     @contextlib.contextmanager
-    def server(self, recipe: Recipe, cores: Iterable[int] = ()) -> Iterator[Server]:
-        """A server on its core (or these), from when it serves to the end of the block."""
-        with self.process(recipe.name, recipe.command, recipe.environment, cores or self.cores.server) as (child, port):
+    def server(self, recipe: Recipe) -> Iterator[Server]:
+        """A server on its core, from when it serves to the end of the block."""
+        with self.process(recipe.name, recipe.command, recipe.environment, self.cores.server) as (child, port):
             child.wait_until_serving(f"http://127.0.0.1:{port}{recipe.path}")
             yield Server(child, port)
             child.check()

@@ -47,6 +47,9 @@ class Happened:
     lag_ms: float
     """How late it was, at worst, with an event of a paced load."""
     latency_us: dict[str, int]
+    """From an event to its ack, or to its delivery."""
+    sightings_us: dict[str, int]
+    """From a position to a frame that has it, for each client that sees it (`Generator.look`)."""
     groups: dict[str, Counters]
 
 
@@ -95,6 +98,13 @@ class Generator:
         """What the group sends from now on: `["name",…]`; see `c/templates.c` for what may stand in it."""
         self._tell(f"events {name} {self._file(templates)}")
 
+    def look(self, name: str, numbers: Iterable[int], together: int) -> None:
+        """Time how long positions of the group (`{turn}` in their templates) take to be seen within it.
+
+        Client i is rider `numbers[i]`; so many riders that follow one another see one another.
+        """
+        self._require(f"look {name} {self._file([str(one) for one in numbers])} {together}", "riders have numbers")
+
     def open(self, name: str, count: int, *, at_once: int = 100, seconds: float = 60) -> Happened:
         """Connect the group. Raises LoadFailed when not all are let in."""
         return self._require(f"open {name} {count} {at_once} {seconds}", f"{count} sockets were to be opened")
@@ -116,9 +126,13 @@ class Generator:
         acks: bool = False,
         drain_seconds: float = 10,
         listeners: str = "-",
+        lossy: bool = False,
     ) -> Happened:
-        """Each client sends once in each interval; afterwards wait for what is under way."""
-        return self._load(f"pace {name} {interval_ms} {seconds} {int(acks)} {drain_seconds} {listeners}")
+        """Each client sends once in each interval; afterwards wait for what is under way.
+
+        Raises LoadFailed when a socket is closed, unless `lossy`: then that is for the caller to see.
+        """
+        return self._load(f"pace {name} {interval_ms} {seconds} {int(acks)} {drain_seconds} {listeners}", lossy=lossy)
 
     def idle(self, seconds: float) -> Happened:
         """Answer pings only."""
@@ -128,14 +142,14 @@ class Generator:
         """Reset the group's connections."""
         self._tell(f"close {name}")
 
-    def _load(self, command: str) -> Happened:
+    def _load(self, command: str, *, lossy: bool = False) -> Happened:
         happened = self._tell(command)
         share = happened.cpu_seconds / max(happened.seconds, 1e-9)
         self.busiest = max(self.busiest, share)
         if share > _BUSY:
             print(f"the generator itself was busy for {share:.0%} of this load", file=sys.stderr)
         lost = sum(group.closed for group in happened.groups.values())
-        if lost:
+        if lost and not lossy:
             raise LoadFailed(f"{lost} sockets were closed by the server during `{command}`")
         return happened
 

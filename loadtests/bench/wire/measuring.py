@@ -66,7 +66,7 @@ class Cores:
         allowed = sorted(os.sched_getaffinity(0))
         return cls(frozenset(allowed[:1]), frozenset(allowed[1:2] or allowed))
 
-    @property
-    def both(self) -> frozenset[int]:
-        """For figures in which nothing has a core of its own."""
-        return self.server | self.others
+    def shared(self) -> "Cores":
+        """Both for everything, where nothing has a core of its own."""
+        both = self.server | self.others
+        return Cores(both, both)

@@ -21,6 +21,8 @@ class Reading:
     value: float | None
     note: str = ""
     details: dict[str, object] = field(default_factory=dict)
+    noise: float = 0.0
+    """How far off the value may be, where a measurement can tell by itself."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,8 @@ class Goal:
 
     peer: str | None
     most: float
+    within_noise: bool = False
+    """It is enough that ours cannot be told from nothing."""
 
 
 @dataclass(frozen=True)
@@ -60,11 +64,15 @@ class Verdict:
     figure: Figure
     goal: Goal
     ratio: float | None
+    is_noise: bool = False
+    """Whether ours cannot be told from nothing."""
 
     @property
     def reached(self) -> bool | None:
         """Whether the ratio is within the goal."""
-        return None if self.ratio is None else self.ratio <= self.goal.most
+        if self.ratio is None:
+            return None
+        return self.ratio <= self.goal.most or (self.goal.within_noise and self.is_noise)
 
 
 class Results:
@@ -106,10 +114,16 @@ class Results:
                 figure,
                 goal,
                 self.median(figure.name, OURS) if goal.peer is None else self.ratio(figure.name, goal.peer),
+                self._is_noise(figure.name),
             )
             for figure in self.measured()
             for goal in figure.goals
         ]
+
+    def _is_noise(self, figure: str) -> bool:
+        median = self.median(figure, OURS)
+        noise = [one.noise for one in self.of(figure, OURS)]
+        return median is not None and abs(median) <= statistics.median(noise)
 
     def notes(self) -> list[str]:
         """What is to be said about single cells, once each."""
@@ -118,5 +132,5 @@ class Results:
 
 def spread(values: Sequence[float]) -> float:
     """Half the distance between the largest and the smallest round, as a share of the median."""
-    median = statistics.median(values) if values else 0.0
+    median = abs(statistics.median(values)) if values else 0.0
     return (max(values) - min(values)) / 2 / median if median else 0.0

@@ -14,7 +14,7 @@ _HERE = Path(__file__).parent
 _ROOT = _HERE.parents[2]
 BUILT = _ROOT / ".data" / "bench"
 _PROGRAMS = {
-    "generator": ("generator.c", "clients.c", "load.c", "templates.c"),
+    "generator": ("generator.c", "clients.c", "load.c", "sight.c", "templates.c"),
     "floor": ("floor.c",),
 }
 _FLAGS = ("-O2", "-std=gnu11", "-Wall", "-Wextra")

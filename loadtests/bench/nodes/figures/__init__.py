@@ -3,11 +3,15 @@
 from collections.abc import Callable
 
 from loadtests.bench.nodes.figures.across import Across
+from loadtests.bench.nodes.figures.crowd import Crowd
+from loadtests.bench.nodes.figures.idle_node import IdleNode
 from loadtests.bench.nodes.plan import Plan
 from loadtests.bench.wire.figures import Measurement
 
 MEASUREMENTS: dict[str, Callable[[Plan], Measurement]] = {
     "across": Across,
+    "idle-node": IdleNode,
+    "crowd": Crowd,
 }
 """By the names of the command line."""
 

@@ -1,7 +1,8 @@
 """Across two nodes: CPU of the node that emits, and of the node whose room of ten hears it, for each event.
 
 A client of the first node asks for each emit with an event of its own, every 20 ms or (back to back) whenever fewer
-than two are under way; ten clients of the second one are in the room. An event counts when all ten deliveries have arrived.
+than two are under way; ten clients of the second one are in the room. An event
+counts when all ten deliveries have arrived.
 """
 
 import contextlib

@@ -21,7 +21,7 @@ static const uint8_t MASK[4] = {0x37, 0xfa, 0x21, 0x3d};
 enum { OP_TEXT = 1, OP_BINARY = 2, OP_CLOSE = 8, OP_PING = 9, OP_PONG = 10, READ_BYTES = 256 * 1024 };
 
 uint64_t frames_heard;
-Histogram latency;
+Histogram latency, sightings;
 static uint8_t inbound[READ_BYTES];
 
 uint64_t now_ns(void) {
@@ -31,14 +31,14 @@ uint64_t now_ns(void) {
 }
 
 /* Latencies: 16 buckets to each doubling, so that a percentile is right within 6 %. */
-void remember_latency(uint64_t since_ns) {
+void remember(Histogram *histogram, uint64_t since_ns) {
     uint64_t us = (now_ns() - since_ns) / 1000 + 1;
     int doubling = 63 - __builtin_clzll(us);
     uint64_t within = doubling > 4 ? (us >> (doubling - 4)) & 15 : (us << (4 - doubling)) & 15;
-    latency.buckets[doubling * 16 + (int)within]++;
-    latency.count++;
-    if (us > latency.largest)
-        latency.largest = us;
+    histogram->buckets[doubling * 16 + (int)within]++;
+    histogram->count++;
+    if (us > histogram->largest)
+        histogram->largest = us;
 }
 
 uint64_t percentile_us(const Histogram *histogram, double share) {
@@ -72,11 +72,14 @@ void close_client(Client *client) {
     setsockopt(client->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
     close(client->fd);
     free(client->sent_at);
+    free(client->turned_at);
+    free(client->last_turn);
     free(client->rest);
     free(client->unsent);
     if (client->state == READY)
         client->group->ready--;
-    client->sent_at = NULL;
+    client->sent_at = client->turned_at = NULL;
+    client->last_turn = NULL;
     client->rest = client->unsent = NULL;
     client->rest_length = client->unsent_length = 0;
     client->state = CLOSED;
@@ -127,6 +130,8 @@ void send_event(Client *client, bool with_ack) {
     char text[LONGEST_EVENT];
     size_t which = client->index < group->template_count ? client->index : group->template_count - 1;
     long ack_id = with_ack ? (long)client->next_ack++ : -1;
+    if (group->together)
+        turned(client, client->next_sequence);
     size_t length = write_event(text, sizeof text, &group->templates[which], client->next_sequence++, ack_id);
     if (with_ack) {
         if (client->sent_at == NULL)
@@ -179,22 +184,6 @@ static void begin_session(Client *client) {
     write_text(client, connect_packet);
 }
 
-/* Rows of a location:frame: the arrays in its array of riders. */
-static uint64_t rows_in(const uint8_t *text, size_t length) {
-    static const char RIDERS[] = "\"riders\":[";
-    const uint8_t *at = memmem(text, length, RIDERS, sizeof RIDERS - 1), *end = text + length;
-    uint64_t rows = 0;
-    if (at == NULL)
-        return 0;
-    for (at += sizeof RIDERS - 1; at < end && *at == '['; rows++) {
-        at = memchr(at, ']', (size_t)(end - at));
-        if (at == NULL || at + 2 >= end)
-            return rows + 1;
-        at += 2; /* "],[" or "]]" */
-    }
-    return rows;
-}
-
 static void on_event_packet(Client *client, const uint8_t *text, size_t length) {
     Group *group = client->group;
     if (client->state == JOINING && group->greeted) {
@@ -203,7 +192,7 @@ static void on_event_packet(Client *client, const uint8_t *text, size_t length) 
     }
     group->counters.events++;
     if (group->counts_rows)
-        group->counters.rows += rows_in(text, length);
+        group->counters.rows += see_rows(client, text, length);
     on_event(client);
 }
 
@@ -216,7 +205,7 @@ static void on_ack_packet(Client *client, const uint8_t *text, size_t length) {
     client->group->counters.acks++;
     client->group->counters.refused += refused;
     if (client->sent_at != NULL)
-        remember_latency(client->sent_at[id % IN_FLIGHT]);
+        remember(&latency, client->sent_at[id % IN_FLIGHT]);
     on_ack(client);
 }
 

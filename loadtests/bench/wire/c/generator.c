@@ -2,6 +2,8 @@
  *
  *   group NAME AUTH-FILE|- GREETED(0|1) ROWS(0|1) PORT      clients that are counted together, of the server there
  *   events NAME FILE                                         what they send: line i is client i's, the last one the rest's
+ *   look NAME FILE TOGETHER                                  find their dots in frames: line i is client i's rider number,
+ *                                                            and so many that follow one another see one another
  *   open NAME COUNT AT-ONCE SECONDS                          connect them
  *   once NAME AT-ONCE SECONDS                                each sends its event and is answered
  *   flow NAME WINDOW SECONDS LISTENERS|-                     a window of events without an answer
@@ -67,15 +69,22 @@ static double cpu_seconds(void) {
 
 static void reset(void) {
     memset(&latency, 0, sizeof latency);
+    memset(&sightings, 0, sizeof sightings);
     for (size_t i = 0; i < group_count; i++)
         memset(&groups[i].counters, 0, sizeof groups[i].counters);
 }
 
+static void report_times(const char *name, const Histogram *told) {
+    printf("\"%s\":{\"count\":%lu,\"p50\":%lu,\"p99\":%lu,\"max\":%lu},", name, told->count, percentile_us(told, 0.5),
+           percentile_us(told, 0.99), told->largest);
+}
+
 static void report(bool done, double seconds, double cpu) {
-    printf("{\"done\":%s,\"seconds\":%.6f,\"cpu_seconds\":%.6f,\"lag_ms\":%.3f,"
-           "\"latency_us\":{\"count\":%lu,\"p50\":%lu,\"p99\":%lu,\"max\":%lu},\"groups\":{",
-           done ? "true" : "false", seconds, cpu, worst_lag_ms, latency.count, percentile_us(&latency, 0.5),
-           percentile_us(&latency, 0.99), latency.largest);
+    printf("{\"done\":%s,\"seconds\":%.6f,\"cpu_seconds\":%.6f,\"lag_ms\":%.3f,", done ? "true" : "false", seconds, cpu,
+           worst_lag_ms);
+    report_times("latency_us", &latency);
+    report_times("sightings_us", &sightings);
+    printf("\"groups\":{");
     for (size_t i = 0; i < group_count; i++) {
         const Counters *told = &groups[i].counters;
         printf("%s\"%s\":{\"ready\":%zu,\"sent\":%lu,\"acks\":%lu,\"refused\":%lu,\"frames\":%lu,\"bytes\":%lu,"
@@ -98,6 +107,8 @@ static bool carry_out(const char *line) {
         group->templates = read_templates(other, &group->template_count);
         return group->template_count > 0;
     }
+    if (sscanf(line, "look %31s %511s %d", name, other, &whole) == 3)
+        return look_for(require(name), other, (uint32_t)whole);
     if (sscanf(line, "open %31s %d %d %lf", name, &whole, &more, &seconds) == 4)
         return load_open(require(name), (size_t)whole, (size_t)more, seconds);
     if (sscanf(line, "once %31s %d %lf", name, &whole, &seconds) == 3)

@@ -16,6 +16,8 @@ enum {
     IN_FLIGHT = 64,          /* unanswered events of one client whose times are kept */
     TRIGGERS = 4096,         /* broadcasts under way whose times are kept */
     LONGEST_EVENT = 4096,
+    TURNS = 180,             /* sendings of a rider that can be told apart, by the heading */
+    MOST_RIDER_NUMBERS = 1 << 17,
 };
 #define LONGEST_SECONDS 120.0
 
@@ -26,7 +28,7 @@ typedef struct {
 } Counters;
 
 /* What an event is made of: text, and parts that differ from one sending to the next. */
-typedef enum { TEXT, SEQUENCE, NOW_MS, WAVE } PartKind;
+typedef enum { TEXT, SEQUENCE, NOW_MS, WAVE, TURN } PartKind;
 typedef struct { PartKind kind; const char *text; size_t length; long base; } Part;
 typedef struct { Part *parts; size_t count; } Template;
 
@@ -40,6 +42,8 @@ typedef struct {
     uint32_t next_ack, next_sequence, heard;
     bool wants_write;
     uint64_t *sent_at;       /* by ack id; made with the first event that asks for an ack */
+    uint64_t *turned_at;     /* by turn: when it was sent, for those whose dots are looked for */
+    uint8_t *last_turn;      /* by the rider's place among those who are looked for together: what was seen last */
     uint8_t *rest;           /* the beginning of a frame whose end has not come yet */
     size_t rest_length;
     uint8_t *unsent;
@@ -55,6 +59,7 @@ typedef struct Group {
     bool greeted;            /* a client is ready when its first event has come, not with the answer to CONNECT */
     bool counts_rows;        /* count the riders in location:frame */
     int port;                /* its server's */
+    uint32_t together;       /* how many, in the order of their numbers, see one another; 0: nobody looks for them */
     Client *clients;
     size_t count, ready;
     Counters counters;
@@ -66,7 +71,7 @@ typedef struct {
 
 /* clients.c */
 extern uint64_t frames_heard;
-extern Histogram latency;
+extern Histogram latency, sightings;
 void on_ack(Client *client);                    /* load.c: a client's event was answered */
 void on_event(Client *client);                  /* load.c: a client heard an event */
 bool open_client(Client *client, int port);
@@ -75,7 +80,12 @@ void send_event(Client *client, bool with_ack);
 void close_client(Client *client);
 uint64_t now_ns(void);
 uint64_t percentile_us(const Histogram *histogram, double share);
-void remember_latency(uint64_t since_ns);
+void remember(Histogram *histogram, uint64_t since_ns);
+
+/* sight.c */
+bool look_for(Group *group, const char *path, uint32_t together);
+void turned(Client *client, uint32_t sequence); /* it is about to send this */
+uint64_t see_rows(Client *client, const uint8_t *text, size_t length);
 
 /* templates.c */
 char **read_lines(const char *path, size_t *count);

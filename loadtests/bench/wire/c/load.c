@@ -68,7 +68,7 @@ void on_event(Client *client) {
         return;
     deliveries++;
     if (client->heard < triggers_sent && triggers_sent - client->heard < TRIGGERS)
-        remember_latency(trigger_at[client->heard % TRIGGERS]);
+        remember(&latency, trigger_at[client->heard % TRIGGERS]);
     client->heard++;
 }
 

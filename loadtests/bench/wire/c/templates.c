@@ -1,7 +1,8 @@
 /* Events as text with placeholders, so that what is sent is decided by whoever drives the generator.
  *
- * {seq} counts the sendings of a client from 0, {now} is milliseconds since the epoch, and {wave:B} is B plus a
- * triangle of 0, 10, … 400, … 10 in five digits: as decimals of degrees, a rider who goes to and fro at 11 m a step.
+ * {seq} counts the sendings of a client from 0, {now} is milliseconds since the epoch, {turn} a heading in degrees by
+ * which sendings are told apart (see sight.c), and {wave:B} is B plus a triangle of 0, 10, … 400, … 10 in five digits: as
+ * decimals of degrees, a rider who goes to and fro at 11 m a step.
  */
 #define _GNU_SOURCE
 #include "generator.h"
@@ -40,14 +41,17 @@ static Part placeholder(const char *at, size_t length) {
         return (Part){SEQUENCE, NULL, 0, 0};
     if (strncmp(at, "{now}", length) == 0)
         return (Part){NOW_MS, NULL, 0, 0};
+    if (strncmp(at, "{turn}", length) == 0)
+        return (Part){TURN, NULL, 0, 0};
     if (strncmp(at, "{wave:", 6) == 0)
         return (Part){WAVE, NULL, 0, atol(at + 6)};
     return (Part){TEXT, at, length, 0};
 }
 
-/* JSON has braces of its own: only the three names above are placeholders. */
+/* JSON has braces of its own: only the names above are placeholders. */
 static bool is_placeholder(const char *at) {
-    return strncmp(at, "{seq}", 5) == 0 || strncmp(at, "{now}", 5) == 0 || strncmp(at, "{wave:", 6) == 0;
+    return strncmp(at, "{seq}", 5) == 0 || strncmp(at, "{now}", 5) == 0 || strncmp(at, "{turn}", 6) == 0 ||
+           strncmp(at, "{wave:", 6) == 0;
 }
 
 static Template parse(const char *line) {
@@ -96,6 +100,7 @@ size_t write_event(char *out, size_t room, const Template *template, uint32_t se
         case TEXT: used += snprintf(at, left, "%.*s", (int)part->length, part->text); break;
         case SEQUENCE: used += snprintf(at, left, "%u", sequence); break;
         case NOW_MS: used += snprintf(at, left, "%lld", epoch_ms()); break;
+        case TURN: used += snprintf(at, left, "%u", 2 * (sequence % TURNS)); break;
         case WAVE: used += snprintf(at, left, "%05ld", wave(part->base, sequence)); break;
         }
     }

@@ -22,7 +22,9 @@ class Measurement(ABC):
     peers: ClassVar[Sequence[str]]
     """The servers that take part, in the order of a round."""
     once: ClassVar[bool] = False
-    """Whether one round tells all, because nothing in it depends on time."""
+    """Whether one round tells all, because nothing in it depends on time, or it is long."""
+    shares_cores: ClassVar[bool] = False
+    """Whether nothing has a core of its own."""
 
     @abstractmethod
     def measure(self, bench: Bench, peer: str) -> list[Reading]:

@@ -161,9 +161,10 @@ def start_track(track: UUID) -> str:
     return f'["track:start",{{"track_id":"{track}","started_at":{{now}}}}]'
 
 
-def move(track: UUID, place: Place, chance: random.Random) -> str:
+def move(track: UUID, place: Place, chance: random.Random, *, told_apart: bool = False) -> str:
     """A rider of ours is somewhere else now."""
-    return f'["location:update",{{"track_id":"{track}","fix":{place.fix(chance)}}}]'
+    fix = place.fix(chance, told_apart=told_apart)
+    return f'["location:update",{{"track_id":"{track}","fix":{fix}}}]'
 
 
 def _node_move(number: int, place: Place, chance: random.Random) -> str:

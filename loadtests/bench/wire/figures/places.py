@@ -15,6 +15,7 @@ _REACH = 0.005
 _WAVE = 0.004
 """How far a rider goes north and back (`{wave:…}` of the generator)."""
 _ZOOM = 9.5
+_APART_DEGREES = 0.5
 
 
 @dataclass(frozen=True)
@@ -35,20 +36,25 @@ class Place:
         box = ",".join(str(degrees) for degrees in self.bounds())
         return f'["map:watch",{{"bounds":[{box}],"zoom":{_ZOOM}}}]'
 
-    def fix(self, chance: random.Random) -> str:
-        """A fix of a rider who goes to and fro here at 11 m/s, as the generator fills it in."""
+    def fix(self, chance: random.Random, *, told_apart: bool = False) -> str:
+        """A fix of a rider who goes to and fro here at 11 m/s, as the generator fills it in.
+
+        `told_apart`: each has a heading of its own, by which the generator knows it again in a frame.
+        """
+        heading = "{turn}" if told_apart else f"{chance.randrange(360)}.0"
         south = self.latitude - _REACH + chance.random() * (2 * _REACH - _WAVE)
         degrees, decimals = f"{south:.5f}".split(".")
         longitude = self.longitude + chance.uniform(-_REACH, _REACH)
         return (
             f'{{"seq":{{seq}},"timestamp":{{now}},"latitude":{degrees}.{{wave:{decimals}}},"longitude":{longitude:.5f},'
-            f'"altitude":512.3,"accuracy":4.8,"speed":11.1,"heading":{chance.randrange(360)}.0}}'
+            f'"altitude":512.3,"accuracy":4.8,"speed":11.1,"heading":{heading}}}'
         )
 
 
-def places() -> list[Place]:
-    """Ten places."""
-    return [_in_the_middle_of(*city) for city in _CITIES]
+def places(count: int = len(_CITIES)) -> list[Place]:
+    """So many places, ten to begin with: what lies east of a city is out of its sight."""
+    turns = (divmod(number, len(_CITIES)) for number in range(count))
+    return [_in_the_middle_of(_CITIES[city][0], _CITIES[city][1] + times * _APART_DEGREES) for times, city in turns]
 
 
 def _in_the_middle_of(latitude: float, longitude: float) -> Place:
