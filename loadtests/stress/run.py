@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from loadtests.stress.durable import FOLLOWED, Durable
 from loadtests.stress.faults import Faults, Timeline
 from loadtests.stress.levels import levels, until_level
 from loadtests.stress.live import RIDERS, WATCHERS_A_NODE, Live
 from loadtests.stress.people import register, shared
 from loadtests.stress.schedule import Fault, Topology, draw
 from loadtests.stress.system import System
+from loadtests.stress.tamper import Sabotage
 from loadtests.stress.traffic import Run, Traffic
 from loadtests.stress.truth import Truth
 from loadtests.verify.processes import DidNotStart
@@ -33,7 +35,7 @@ class Options:
     seconds: float = 60.0
     nodes: int = 2
     topology: Topology = Topology.SINGLE
-    sabotage: str | None = None
+    sabotage: Sabotage | None = None
     kinds: tuple[str, ...] = ()
     """Only these faults, if any are named."""
 
@@ -98,7 +100,7 @@ async def stress(options: Options, directory: Path, say: Callable[[str], None]) 
         lag = Lag()
         run = Run(system, outcome.timeline, options.seed, wrong, lag)
         outcome.levels["before"] = await levels(system)
-        traffic = await _traffic(run)
+        traffic = await _traffic(run, options.sabotage)
         truth = Truth(run, options.topology)
         try:
             await _disturbed(run, schedule, traffic, truth, lag, say)
@@ -124,12 +126,12 @@ def _schedule(options: Options) -> list[Fault]:
     return [fault for fault in drawn if not options.kinds or fault.kind in options.kinds]
 
 
-async def _traffic(run: Run) -> list[Traffic]:
+async def _traffic(run: Run, sabotage: Sabotage | None) -> list[Traffic]:
     """Everything that works while things break; a later feature adds its own here."""
     watchers = WATCHERS_A_NODE * len(run.system.nodes)
-    people = await register(run.system.nodes[0], RIDERS + watchers)
-    riding, watching = shared(people, [RIDERS, watchers])
-    return [Live(run, riding, watching)]
+    people = await register(run.system.nodes[0], RIDERS + watchers + FOLLOWED)
+    riding, watching, followed = shared(people, [RIDERS, watchers, FOLLOWED])
+    return [Live(run, riding, watching), Durable(run, followed, sabotage)]
 
 
 async def _disturbed(
