@@ -80,8 +80,14 @@ class Stopping:
 
     async def _drain(self) -> None:
         node = self._node
-        await node.clock.sleep(self._notice_seconds)
-        await Draining(node.gateway, node.recorder.commit, node.clock, limit_seconds=self._limit_seconds).run()
+        draining = Draining(
+            node.gateway,
+            node.recorder.commit,
+            node.clock,
+            notice_seconds=self._notice_seconds,
+            limit_seconds=self._limit_seconds,
+        )
+        await draining.run()
 
 
 def _exit_after(seconds: float) -> None:

@@ -8,7 +8,6 @@ That nobody new is let in, and that what is acknowledged is kept, is seen to els
 import asyncio
 import heapq
 import itertools
-import math
 import random
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import NamedTuple, Protocol
@@ -81,33 +80,58 @@ class Draining:
     """One farewell to all clients of a node. As the gateway's hook it tells those who sign in meanwhile, too."""
 
     def __init__(
-        self, clients: Clients, answer: Callable[[], Awaitable[None]], clock: Clock, *, limit_seconds: float
+        self,
+        clients: Clients,
+        answer: Callable[[], Awaitable[None]],
+        clock: Clock,
+        *,
+        notice_seconds: float = 0.0,
+        limit_seconds: float,
     ) -> None:
-        """`answer` has everything acknowledged that was accepted so far (the group commit)."""
+        """`answer` has everything acknowledged that was accepted so far (the group commit).
+
+        Nobody is told to go before `notice_seconds` have passed; the limit begins then.
+        """
         self._clients = clients
         self._answer = answer
         self._clock = clock
         self._limit_seconds = limit_seconds
+        self._begins_at = clock.monotonic() + notice_seconds
         self._pace = pace_of(0, limit_seconds)
-        self._until = -math.inf
+        self._until = self._begins_at
+        self._owner = TaskOwner("draining")
         self._order = itertools.count()
         self._leaving: list[tuple[float, int, Client]] = []
         """Who goes when, by the monotonic clock: a heap."""
 
     async def run(self) -> None:
         """Tell everybody, and close everybody in turn."""
-        async with TaskOwner("draining") as owner:
+        async with self._owner as owner:
             await self._tell_all()
-            while self._leaving:
+            answering = owner.start(self._keep_answering(), "answers")
+            batches: list[asyncio.Task[None]] = []
+            while self._leaving or self._clock.monotonic() < self._begins_at:
                 await self._clock.sleep(self._pace.step)
-                for clients in self._due():
-                    owner.start(self._send_away(clients, owner), "batch")
-            await owner.drain(2 * self._pace.settle)
+                batches += [owner.start(self._send_away(clients), "batch") for clients in self._due()]
+            await asyncio.gather(*batches)
+            answering.cancel()
+            await owner.drain(self._pace.settle)
+
+    async def _keep_answering(self) -> None:
+        """Nobody waits for a tick any more: who goes when it was told to has its answers, as who is closed has."""
+        while True:
+            await self._answer_all()
+            await self._clock.sleep(self._pace.step)
+
+    async def _answer_all(self) -> None:
+        """Whoever does not wait for the end of it leaves it running."""
+        await asyncio.shield(self._owner.start(_whole(self._answer), "commit"))
 
     def on_connect(self, client: Client) -> None:
         """Its CONNECT was on its way when the doors were closed."""
-        left = max(0.0, self._until - self._clock.monotonic())
-        self._tell(client, left * _lot())
+        now = self._clock.monotonic()
+        begins_at = max(now, self._begins_at)
+        self._tell(client, begins_at + max(0.0, self._until - begins_at) * _lot())
 
     def on_disconnect(self, client: Client) -> None:
         """It went by itself, or was sent away."""
@@ -115,21 +139,21 @@ class Draining:
     async def _tell_all(self) -> None:
         clients = list(self._clients)
         self._pace = pace_of(len(clients), self._limit_seconds)
-        self._until = self._clock.monotonic() + self._pace.spread
+        self._until = self._begins_at + self._pace.spread
         self._clients.join(self)
         random.shuffle(clients)
         for number, client in enumerate(clients, 1):
             # By lot, and evenly all the same: each has a slot of its own, and any time in it.
-            self._tell(client, (number - _lot()) / len(clients) * self._pace.spread)
+            self._tell(client, self._begins_at + (number - _lot()) / len(clients) * self._pace.spread)
             if number % _SLICE == 0:
                 await asyncio.sleep(0)
 
-    def _tell(self, client: Client, after_seconds: float) -> None:
+    def _tell(self, client: Client, goes_at: float) -> None:
         if client.closed:
             return
+        after_seconds = max(0.0, goes_at - self._clock.monotonic())
         client.emit(SESSION_DRAIN, SessionDrain(round(after_seconds * 1000)))
-        goes_at = self._clock.monotonic() + after_seconds + self._pace.obey
-        heapq.heappush(self._leaving, (goes_at, next(self._order), client))
+        heapq.heappush(self._leaving, (goes_at + self._pace.obey, next(self._order), client))
 
     def _due(self) -> Iterator[list[Client]]:
         """Those whose time has come: together, but that each of the busy is on its own and keeps nobody."""
@@ -147,13 +171,13 @@ class Draining:
         if ready:
             yield ready
 
-    async def _send_away(self, clients: Sequence[Client], owner: TaskOwner) -> None:
+    async def _send_away(self, clients: Sequence[Client]) -> None:
         """Have what they were promised go out, and close them."""
         try:
             async with asyncio.timeout(self._pace.settle):
                 for client in clients:
                     await self._idle(client)
-                await asyncio.shield(owner.start(_whole(self._answer), "answers"))
+                await self._answer_all()
                 await asyncio.sleep(0)  # what was committed is acknowledged in the next turn of the loop
                 while clients := _close(clients, but_for=lambda client: client.backlog() > 0):
                     await self._clock.sleep(_LOOK_SECONDS)

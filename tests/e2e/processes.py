@@ -161,9 +161,9 @@ class Site:
         (node,) = await self.nodes(name)
         return node
 
-    async def nodes(self, *names: str) -> list[Node]:
-        """Start several nodes at once."""
-        nodes = [Node(self._environment, self._directory, name) for name in names]
+    async def nodes(self, *names: str, **settings: str) -> list[Node]:
+        """Start several nodes at once, with settings of their own."""
+        nodes = [Node({**self._environment, **settings}, self._directory, name) for name in names]
         for node in nodes:
             node.start()
             self.processes.append(node)

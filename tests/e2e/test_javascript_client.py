@@ -51,10 +51,10 @@ class Browser:
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(command).encode() + b"\n")
 
-    def open(self, account: Account, way: Way, name: str = "phone", **options: Any) -> None:
+    def open(self, account: Account, way: Way, name: str = "phone", *, obeys: bool = False, **options: Any) -> None:
         auth = {"token": account.access_token, "device_id": account.device_id}
         options |= {"auth": auth, "transports": way.transports}
-        self.tell(do="open", name=name, url=account.url, parser=way.parser, options=options)
+        self.tell(do="open", name=name, url=account.url, parser=way.parser, obeys=obeys, options=options)
 
     async def ask(self, event: str, payload: Any, name: str = "phone") -> Any:
         self._next_ack += 1

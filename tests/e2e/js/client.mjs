@@ -1,6 +1,6 @@
 // The official Socket.IO client, driven line by line: JSON commands on standard input, JSON reports on standard output.
-//   {"do": "open",  "name": "anna", "url": "...", "parser": "json" or "msgpack", "options": {...}}
-//                                                                      reports connect, connect_error, disconnect
+//   {"do": "open",  "name": "anna", "url": "...", "parser": "json" or "msgpack", "options": {...},
+//   "obeys": whether it goes by itself when session:drain says so}       reports connect, connect_error, disconnect
 //   {"do": "emit",  "name": "anna", "event": "...", "payload": {...}, "id": 7}   reports {"ack": 7, "answer": {...}}
 //   {"do": "state", "name": "anna"}                                    reports {"active": whether it means to come back}
 //   {"do": "transport", "name": "anna"}                                reports {"event": "transport", "args": [its name]}
@@ -14,10 +14,11 @@ const parsers = { json: undefined, msgpack };
 const sockets = new Map();
 const report = (line) => process.stdout.write(JSON.stringify({ ...line, at: Date.now() }) + "\n");
 
-function open({ name, url, parser, options }) {
+function open({ name, url, parser, obeys, options }) {
   const socket = io(url, { forceNew: true, parser: parsers[parser ?? "json"], ...options });
   sockets.set(name, socket);
-  socket.on("connect", () => report({ name, event: "connect", args: [socket.id, socket.io.engine.transport.name] }));
+  socket.on("connect", () => report({ name, event: "connect", args: [socket.id, socket.io.engine.transport.name, socket.recovered ?? null] }));
+  if (obeys) socket.on("session:drain", ({ reconnect_after_ms }) => setTimeout(() => socket.disconnect().connect(), reconnect_after_ms));
   socket.on("connect_error", (error) => report({ name, event: "connect_error", args: [error.message, error.data ?? null] }));
   socket.on("disconnect", (reason) => report({ name, event: "disconnect", args: [reason] }));
   socket.onAny((event, ...args) => report({ name, event, args }));
