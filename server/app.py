@@ -1,12 +1,12 @@
 """The ASGI application of a node: health, metrics, the page, REST, Socket.IO, and the life of what runs beside them."""
 
 import signal
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
 import structlog
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -17,26 +17,31 @@ from server.checks import checks_of
 from server.health import Health
 from server.levels import NodeLevels
 from server.page import Page
+from server.probes import NodeProbes, Probes
 from server.version import VERSION
 from server.wiring import ServerNode
 
 _log = structlog.get_logger(__name__)
 
 
-def create_app(node: ServerNode) -> tuple[ASGIApp, Health]:
-    """The application that uvicorn serves, and its health (which the command line switches to draining)."""
+def create_app(node: ServerNode, seen_as: Callable[[Probes], Probes] = lambda own: own) -> tuple[ASGIApp, Health]:
+    """The application that uvicorn serves, and its health (which the command line switches to draining).
+
+    `seen_as` is given the node's own probes and gives those that are served: the node's, or of all that share its port.
+    """
     health = Health(checks_of(node), node.clock, VERSION)
     node.registry.register(NodeLevels(node))
+    probes = seen_as(NodeProbes(health, node.registry))
 
     async def alive(_request: Request) -> Response:
-        return JSONResponse(health.alive())
+        return JSONResponse(await probes.health())
 
     async def ready(_request: Request) -> Response:
-        serving, body = await health.ready()
+        serving, body = await probes.ready()
         return JSONResponse(body, status_code=200 if serving else 503)
 
     async def metrics(_request: Request) -> Response:
-        return Response(generate_latest(node.registry), media_type=CONTENT_TYPE_LATEST)
+        return Response(await probes.metrics(), media_type=CONTENT_TYPE_LATEST)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:

@@ -3,6 +3,8 @@
 import argparse
 import errno
 import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 from server.stack import ports
 
@@ -41,3 +43,63 @@ def check_address(host: str, port: int, *, instead: str) -> None:
             raise CannotListen(f"cannot listen on {host}, port {port}: {fault.strerror}") from None
         pid = ports.listener(port)
         raise CannotListen(f"port {port} is in use{'' if pid is None else f' by pid {pid}'}; {instead}") from None
+
+
+@contextmanager
+def holding(host: str, port: int, *, instead: str) -> Iterator[None]:
+    """Keep the port for those of this user's processes that share it, from `shared_listeners`, and from all others.
+
+    Raises CannotListen, as `check_address`.
+    """
+    check_address(host, port, instead=instead)
+    with ExitStack() as held:
+        try:
+            for endpoint in _bound(host, port, share=False):
+                held.enter_context(endpoint)
+                # It was alone when it was bound, and lets in only those that ask to share from now on.
+                endpoint.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+                endpoint.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        except OSError as fault:
+            raise CannotListen(f"cannot listen on {host}, port {port}: {fault.strerror}") from None
+        yield
+
+
+def shared_listeners(host: str, port: int) -> list[socket.socket]:
+    """Sockets to listen on, one for each address of the host; the kernel deals connections out to all who have one.
+
+    Raises OSError.
+    """
+    return list(_bound(host, port, share=True))
+
+
+def _bound(host: str, port: int, *, share: bool) -> Iterator[socket.socket]:
+    """Bound sockets at every address of the host that this machine has. Raises OSError when there is none."""
+    found = dict.fromkeys(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE))
+    missing: OSError | None = None
+    bound = 0
+    for family, kind, _, _, address in found:
+        try:
+            endpoint = _endpoint(family, kind, share=share)
+            try:
+                endpoint.bind(address)
+            except OSError:
+                endpoint.close()
+                raise
+        except OSError as fault:
+            if fault.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):  # `localhost` where there is no IPv6
+                raise
+            missing = fault
+        else:
+            bound += 1
+            yield endpoint
+    if missing is not None and not bound:
+        raise missing
+
+
+def _endpoint(family: int, kind: int, *, share: bool) -> socket.socket:
+    endpoint = socket.socket(family, kind)
+    endpoint.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    endpoint.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, share)
+    if family == socket.AF_INET6:
+        endpoint.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    return endpoint

@@ -11,6 +11,9 @@ import uvicorn
 from domain.kit.clock import SystemClock
 from realtime.wire.server import uvicorn_options
 from server.app import create_app
+from server.listening import shared_listeners
+from server.nodes.options import ChildOptions
+from server.nodes.siblings import Siblings
 from server.settings import Settings
 from server.stopping import Stopping
 from server.telemetry import create_registry
@@ -23,10 +26,12 @@ LISTEN_BACKLOG = 4096
 _log = structlog.get_logger(__name__)
 
 
-def serve(settings: Settings, host: str, port: int) -> int:
-    """Serve until SIGTERM or Ctrl-C; exit status 1 when a part of the node failed."""
-    node = build(settings, SystemClock(), create_registry(), f"{host}:{port}")
-    app, health = create_app(node)
+def serve(settings: Settings, host: str, port: int, child: ChildOptions | None = None) -> int:
+    """Serve until SIGTERM or Ctrl-C; exit status 1 when a part of the node failed. A `child` is one node of several."""
+    registry = create_registry()
+    node = build(settings, SystemClock(), registry, f"{host}:{port}")
+    siblings = None if child is None else Siblings(child, registry, node.tasks)
+    app, health = create_app(node) if siblings is None else create_app(node, siblings.probes)
     config = uvicorn.Config(
         app,
         host=host,
@@ -38,9 +43,10 @@ def serve(settings: Settings, host: str, port: int) -> int:
         forwarded_allow_ips=settings.trusted_proxies,
         proxy_headers=True,
         server_header=False,
-        **uvicorn_options(node.wire.engine),
+        **uvicorn_options(node.wire.engine, siblings=None if siblings is None else siblings.giver),
     )
-    _Server(config, Stopping(node, health), settings.mode).run()
+    server = _Server(config, Stopping(node, health), settings.mode, siblings)
+    server.run(None if siblings is None else shared_listeners(host, port))
     return 1 if health.broken else 0
 
 
@@ -56,10 +62,11 @@ def _settle_memory() -> None:
 class _Server(uvicorn.Server):
     """Uvicorn, telling the node first: sockets are sent away before it waits for connections to end."""
 
-    def __init__(self, config: uvicorn.Config, stopping: Stopping, mode: str) -> None:
+    def __init__(self, config: uvicorn.Config, stopping: Stopping, mode: str, siblings: Siblings | None) -> None:
         super().__init__(config)
         self._stopping = stopping
         self._mode = mode
+        self._siblings = siblings
         self._loop: asyncio.AbstractEventLoop
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -76,12 +83,22 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             _settle_memory()
+            if self._siblings is not None:
+                await self._siblings.begin(self._protocol)
             _log.info("listening", address=f"http://{self.config.host}:{self.config.port}", mode=self._mode)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await self._stopping.send_away()
         self.config.timeout_graceful_shutdown = self._stopping.seconds_for_requests  # type: ignore[assignment]  # waits
+        if self._siblings is not None:
+            self._siblings.end()
         await super().shutdown(sockets)
+
+    def _protocol(self, given: bytes) -> asyncio.Protocol:
+        """What uvicorn makes for a new connection, for one of which so much was read elsewhere."""
+        return self.config.http_protocol_class(  # type: ignore[call-arg]  # a partial object of ours
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state, given=given
+        )
 
     def _cut(self) -> None:
         for connection in list(self.server_state.connections):

@@ -37,9 +37,9 @@ class Bounds:
         """Connections from which the rest of a head has to come."""
 
 
-def bounded_http(*options: WireOptions) -> functools.partial["BoundedHttp"]:
+def bounded_http(bounds: Bounds) -> functools.partial["BoundedHttp"]:
     """What uvicorn takes as `http=`."""
-    return functools.partial(BoundedHttp, Bounds(options))
+    return functools.partial(BoundedHttp, bounds)
 
 
 class _HeadTooLarge(Exception):

@@ -20,7 +20,8 @@ from realtime.wire.connection import Connection
 from realtime.wire.deadlines import Deadlines
 from realtime.wire.emitting import OtherNodes
 from realtime.wire.engine import Engine
-from realtime.wire.http import bounded_http
+from realtime.wire.handover import Siblings, shared_http
+from realtime.wire.http import Bounds, bounded_http
 from realtime.wire.interface import Endpoint, Socket
 from realtime.wire.link import Link
 from realtime.wire.options import WireOptions
@@ -148,11 +149,16 @@ def _connection(socket: Socket) -> Connection:
     return socket.connection
 
 
-def uvicorn_options(*engines: Engine) -> dict[str, Any]:
-    """The arguments of `uvicorn.Config` with which WebSockets at the engines' paths are theirs, and heads end."""
+def uvicorn_options(*engines: Engine, siblings: Siblings | None = None) -> dict[str, Any]:
+    """The arguments of `uvicorn.Config` with which WebSockets at the engines' paths are theirs, and heads end.
+
+    `siblings` are other processes that serve the same paths at the same port: see `realtime.wire.handover`.
+    """
+    bounds = Bounds([engine.options for engine in engines])
+    paths = {engine.path: engine for engine in engines}
     return {
-        "ws": functools.partial(Link, {engine.path: engine for engine in engines}),
-        "http": bounded_http(*[engine.options for engine in engines]),
+        "ws": functools.partial(Link, paths),
+        "http": bounded_http(bounds) if siblings is None else shared_http(bounds, siblings, paths),
         "ws_max_size": max(engine.options.frame_bytes for engine in engines),
         "ws_ping_interval": None,
         "ws_ping_timeout": None,

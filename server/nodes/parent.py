@@ -1,0 +1,147 @@
+"""The parent of several nodes behind one port: starts them, starts again what has ended, and ends them together.
+
+Promises: the port is this parent's from before the first node starts until after the last has ended; a first node that
+cannot begin ends everything before the others are started, so that what it says is said once; later a node that ends is
+started again, after pauses that grow, and the others go on. SIGTERM and Ctrl-C are passed on, and no node outlives the
+parent. It has no part in what nodes do, and opens no connection.
+"""
+
+import asyncio
+import contextlib
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from server.nodes.child import Child
+
+_FIRST_PAUSE_SECONDS = 0.25
+_LONGEST_PAUSE_SECONDS = 30.0
+_STEADY_SECONDS = 60.0
+"""Who has served for so long begins with the first pause again."""
+_MOST_FAILURES = 5
+"""Beginnings of one node that fail in a row, while none of the others serves: it is of no use to go on."""
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Family:
+    """What a parent is told."""
+
+    names: Sequence[str]
+    command: Callable[[str, Path, int], Sequence[str]]
+    """The command of a node: its name, the directory it shares with its siblings, the descriptor of its lifeline."""
+    limit_seconds: float
+    """What a node takes to end at the most."""
+
+
+def run(family: Family) -> int:
+    """Run until a signal ends it: 0 when all nodes then end well, 1 when one does not, or cannot be begun."""
+    with tempfile.TemporaryDirectory(prefix="throttlecove-") as directory:
+        return asyncio.run(_Parent(family, Path(directory)).run())
+
+
+class _Parent:
+    def __init__(self, family: Family, directory: Path) -> None:
+        self._limit_seconds = family.limit_seconds
+        self._children = [
+            Child(name, lambda lifeline, name=name: family.command(name, directory, lifeline))  # type: ignore[misc]
+            for name in family.names
+        ]
+        self._stop = asyncio.Event()
+        self._failed = False
+
+    async def run(self) -> int:
+        loop = asyncio.get_running_loop()
+        for number in _SIGNALS:
+            loop.add_signal_handler(number, self._signalled, number)
+        keeping: list[asyncio.Task[None]] = []
+        if await self._all_begin():
+            keeping = [asyncio.create_task(self._keep(child), name=child.name) for child in self._children]
+            stopped = asyncio.create_task(self._stop.wait(), name="stop")
+            await asyncio.wait((stopped, *keeping), return_when=asyncio.FIRST_COMPLETED)
+            stopped.cancel()
+        await self._end()
+        await asyncio.gather(*keeping)
+        return 0 if all(child.ended_well for child in self._children) and not self._failed else 1
+
+    def _signalled(self, number: int) -> None:
+        self._stop.set()
+        for child in self._children:
+            child.send(number)
+
+    # Beginning
+
+    async def _all_begin(self) -> bool:
+        """Start one, and then the others, which would fail as it does."""
+        first, *others = self._children
+        for group in ([first], others):
+            if self._stop.is_set():
+                return False
+            begun = await asyncio.gather(*(child.begin() for child in group))
+            for child, serves in zip(group, begun, strict=True):
+                if not serves:
+                    return self._give_up(child)
+        _log.info("nodes_listen", nodes=len(self._children))
+        return True
+
+    def _give_up(self, child: Child) -> bool:
+        if not self._stop.is_set():
+            self._failed = True
+            sys.stderr.write(f"node {child.name} {child.end}: no node is left running, see above for its reason\n")
+        return False
+
+    # While they serve
+
+    async def _keep(self, child: Child) -> None:
+        """Start a node again whenever it ends, until all are to end."""
+        pause, failures = _FIRST_PAUSE_SECONDS, 0
+        while True:
+            served_seconds = await child.ended()
+            if self._stop.is_set():
+                return
+            failures = 0 if served_seconds else failures + 1
+            if failures >= _MOST_FAILURES and not any(each.serves for each in self._children):
+                self._give_up(child)
+                self._signalled(signal.SIGTERM)
+                return
+            if served_seconds >= _STEADY_SECONDS:
+                pause = _FIRST_PAUSE_SECONDS
+            _log.error("node_ended", name=child.name, how=child.end, starts_again_in_seconds=pause)
+            if await self._stops_within(pause):
+                self._failed = True
+                return
+            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+            if await child.begin():
+                _log.info("node_listens_again", name=child.name, pid=child.pid)
+            if self._stop.is_set():  # while there was no process yet that it could have been told
+                child.send(signal.SIGTERM)
+
+    async def _stops_within(self, seconds: float) -> bool:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stop.wait(), seconds)
+        return self._stop.is_set()
+
+    # Ending
+
+    async def _end(self) -> None:
+        """See all of them to their ends."""
+        self._stop.set()
+        for child in self._children:
+            child.send(signal.SIGTERM)
+        ended = asyncio.gather(*(child.ended() for child in self._children))
+        try:
+            await asyncio.wait_for(ended, self._limit_seconds)
+        except TimeoutError:
+            for child in self._children:
+                child.send(signal.SIGKILL)
+            await asyncio.gather(*(child.ended() for child in self._children))
+        for child in self._children:
+            if not child.ended_well:
+                _log.error("node_ended", name=child.name, how=child.end)
