@@ -3,11 +3,13 @@
 Nothing here waits: each value is one that a part holds already. Counters and durations are in the parts' own metrics.
 """
 
+import asyncio
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
+from sqlalchemy.pool import QueuePool
 
 if TYPE_CHECKING:
     from server.wiring import ServerNode
@@ -25,6 +27,7 @@ class NodeLevels(Collector):
         yield from self._bus()
         yield from self._hub()
         yield from self._tracks()
+        yield from self._process()
 
     def _sockets(self) -> Iterator[Metric]:
         engine = self._node.wire.engine
@@ -73,6 +76,12 @@ class NodeLevels(Collector):
         yield _gauge("track_stream_bytes", "Size of the track stream.", stream.bytes)
         yield _gauge("track_stream_lag_entries", "Entries of the track stream not yet stored.", stream.lag.entries)
         yield _gauge("track_stream_lag_seconds", "Age of the oldest entry not yet stored.", stream.lag.oldest_seconds)
+
+    def _process(self) -> Iterator[Metric]:
+        yield _gauge("tasks", "Tasks of the event loop.", len(asyncio.all_tasks()))
+        pool = self._node.stores.engine.pool
+        if isinstance(pool, QueuePool):
+            yield _gauge("database_connections_in_use", "Connections to Postgres at work.", pool.checkedout())
 
 
 def _gauge(name: str, meaning: str, value: float) -> Metric:
