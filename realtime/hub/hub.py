@@ -256,6 +256,8 @@ class Hub:
         if now - self._alive_at > self._options.stall_seconds:
             _log.warning("stalled", seconds=round(now - self._alive_at, 3))
             self._confirm_places()
+            # What it knows may be too old only because it has not read what came meanwhile: first it reads.
+            self._swept_at = now
         self._alive_at = now
 
     def _confirm_places(self) -> None:

@@ -122,6 +122,25 @@ async def test_a_removed_rider_is_gone_and_stays_gone_for_older_news(node: Node,
     assert node.hub.channels_of(1) == frozenset()
 
 
+async def test_after_standing_still_for_longer_than_a_position_lives_news_is_read_before_dots_are_forgotten(
+    node: Node, clock: ManualClock
+) -> None:
+    """A node that was paused: what came meanwhile is in its buffers, and nobody may vanish until it has been read."""
+    phone = Phone()
+    for rider in (1, 2):
+        _put(node, clock, 1, VIENNA, rider)
+    await node.hub.listen(phone, BOTH)
+    await clock.turn(400)
+    await node.hub.tick()
+    assert phone.shows(1, VIENNA)
+    assert phone.shows(2, VIENNA)
+    node.hub.merge(region(VIENNA), [record(1, 2, VIENNA, received_ms=clock.epoch_ms())])
+    await clock.turn(1)
+    await node.hub.tick()
+    assert phone.shows(1, VIENNA)
+    assert not phone.dots(2)
+
+
 async def test_a_dot_without_news_goes_after_its_age_limit(node: Node, clock: ManualClock) -> None:
     phone = Phone()
     await node.hub.listen(phone, BOTH)
