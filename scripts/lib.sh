@@ -9,6 +9,10 @@ TOOLS="$DATA/tools"
 SETUP_LOG="$DATA/setup.log"
 export ROOT DATA TOOLS SETUP_LOG
 
+# Containers often forbid Python to keep what it compiles. Each start of ours would then compile all libraries anew:
+# four seconds instead of one, for every process of a demonstration and of a hundred tests.
+unset PYTHONDONTWRITEBYTECODE
+
 # Progress goes to standard error: standard output belongs to results (verify-tracks ends with a JSON object).
 say() { printf '%s\n' "$*" >&2; }
 
