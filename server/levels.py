@@ -25,6 +25,7 @@ class NodeLevels(Collector):
         """What Prometheus asks for."""
         yield from self._sockets()
         yield from self._bus()
+        yield from self._nodes()
         yield from self._hub()
         yield from self._tracks()
         yield from self._process()
@@ -55,6 +56,11 @@ class NodeLevels(Collector):
             "control_age_seconds", "Since the control log was last read to its end.", control.heard_seconds_ago()
         )
         yield _gauge("control_untold", "Announcements that other nodes have not been told yet.", control.untold)
+
+    def _nodes(self) -> Iterator[Metric]:
+        yield _gauge("draining", "1 while this node sends its clients away.", self._node.wire.engine.doors.shut)
+        if (nodes := self._node.stores.register.nodes) is not None:
+            yield _gauge("nodes", "Nodes that are up, this one included; not known while Redis is away.", nodes)
 
     def _hub(self) -> Iterator[Metric]:
         levels = self._node.hub.levels()

@@ -65,6 +65,7 @@ class Stopping:
         self._loop = asyncio.get_running_loop()
         if self._signalled_at is None:
             self.signalled()
+        self._node.stores.register.renew()
         _log.info("draining", clients=len(self._node.gateway), limit_seconds=self._limit_seconds)
         if not self.hurried:
             await self._drain_unless_hurried()

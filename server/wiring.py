@@ -75,6 +75,7 @@ from realtime.wire.server import Wire
 from rest.app import create_rest
 from rest.limits import LimitOptions, RateLimits
 from rest.services import RestServices
+from server.figures import figures_of
 from server.settings import Settings
 from server.stream_watch import StreamWatch
 from server.truth import Truth
@@ -228,6 +229,8 @@ def build(settings: Settings, clock: Clock, registry: CollectorRegistry, address
     stores.control.attach(session_revoked=gateway.session_revoked, policy_changed=follower.policy_changed)
     truth.attach(session_revoked=gateway.session_revoked, policy_changed=follower.policy_found)
     wire_options = _wire_options(settings)
+    wire = Wire(wire_options, gateway, nodes=stores.rooms)
+    stores.register.attach(lambda: figures_of(wire, gateway, hub, stores.bus, cursors))
     reader = TrackReader(stores.engine, zones)
     return ServerNode(
         settings=settings,
@@ -235,7 +238,7 @@ def build(settings: Settings, clock: Clock, registry: CollectorRegistry, address
         registry=registry,
         tasks=tasks,
         stores=stores,
-        wire=Wire(wire_options, gateway, nodes=stores.rooms),
+        wire=wire,
         wire_options=wire_options,
         gateway=gateway,
         cursors=cursors,
@@ -298,7 +301,7 @@ def _stores(settings: Settings, clock: Clock, registry: CollectorRegistry, addre
         takeover=Takeover(options, node_id),
         track_log=RedisTrackLog(options, stream_limit_bytes=settings.stream_limit_bytes),
         policy_cache=RedisPolicyCache(options),
-        register=NodeRegister(Node(node_id, address, clock.epoch_ms()), clock, options),
+        register=NodeRegister(Node(node_id, address, clock.epoch_ms(), settings.node_name, VERSION), clock, options),
         counts=RegionCounts(
             options,
             node_id,

@@ -13,8 +13,9 @@ from server.wiring import build
 from workers.metrics import WorkerMetrics
 
 PAGE = Path(__file__).parents[2] / "docs" / "operations.md"
-# Not served before the stream was looked at for the first time.
+# Not served before the stream was looked at, and Redis asked, for the first time.
 LATER = {
+    "throttlecove_nodes",
     "throttlecove_track_stream_bytes",
     "throttlecove_track_stream_lag_entries",
     "throttlecove_track_stream_lag_seconds",

@@ -68,6 +68,8 @@ class Cursors:
         self._ear = ear
         self._clock = clock
         self._metrics = metrics
+        self.gap_events = 0
+        """Events that no hint brought in time."""
         self._cursors: dict[str, Cursor] = {}
         self._idle: dict[str, float] = {}
         """Cursors without a listener, and since when."""
@@ -186,7 +188,9 @@ class Cursors:
             return
         before = cursor.seq
         cursor.fill(part)
-        self._metrics.gap_events.inc(max(0, cursor.seq - before))
+        filled = max(0, cursor.seq - before)
+        self.gap_events += filled
+        self._metrics.gap_events.inc(filled)
         if cursor.behind:
             self.behind.add(cursor)
 
