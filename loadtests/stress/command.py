@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import logging
 import shutil
 import signal
 import sys
@@ -10,6 +11,8 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+
+import structlog
 
 from loadtests.stress.report import lines, summary
 from loadtests.stress.run import Options, stress
@@ -40,6 +43,11 @@ def main() -> int:
     """Run and print; the exit status: 0 nothing was violated, 1 something was, 2 it could not run."""
     options, given = parse()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Standard output belongs to the report.
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
     directory = Path(tempfile.mkdtemp(prefix="throttlecove-stress-"))
     directory.chmod(0o711)  # PostgreSQL may have to run as another user below it
     keep = True

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 import httpx
 
 from loadtests.stress.seen import metrics_of
-from loadtests.stress.system import POSITION_LIFE_SECONDS, Node, System
+from loadtests.stress.system import Node, System
 
 Levels = dict[str, float]
 
@@ -32,8 +32,8 @@ ALLOWED: Mapping[str, float] = {
     "process_open_fds": 55,
 }
 """How much more of each may be open afterwards."""
-LEVEL_SECONDS = POSITION_LIFE_SECONDS + 10.0
-"""The last dots end by their age."""
+LEVEL_SECONDS = 10.0
+"""Once the last dots have ended by their age."""
 _LOOK_SECONDS = 0.5
 
 
@@ -45,7 +45,7 @@ async def levels(system: System) -> dict[str, Levels]:
 
 async def until_level(system: System, before: Mapping[str, Levels], wrong: Callable[[str], None]) -> dict[str, Levels]:
     """Wait until nothing is above what it was, and tell what stays there; the levels then."""
-    deadline = time.monotonic() + LEVEL_SECONDS
+    deadline = time.monotonic() + system.life_seconds + LEVEL_SECONDS
     while True:
         after = await levels(system)
         left = leaks(before, after)

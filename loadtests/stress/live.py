@@ -20,7 +20,6 @@ from loadtests.stress.ride import Ride
 from loadtests.stress.riders import Rider
 from loadtests.stress.schedule import Kind
 from loadtests.stress.sight import Sight
-from loadtests.stress.system import POSITION_LIFE_SECONDS
 from loadtests.stress.traffic import Run
 from loadtests.stress.watchers import Watcher
 
@@ -48,7 +47,7 @@ class Live:
                 run.system.nodes,
                 start,
                 Random(f"{run.seed} rider {number}"),
-                falls_silent=number % 3 == 2,
+                silent_seconds=run.system.life_seconds if number % 3 == 2 else None,
                 moved=self._has_moved,
             )
             for number, (person, start) in enumerate(zip(riders, starts, strict=True))
@@ -61,6 +60,7 @@ class Live:
                 run.system.nodes[number % len(run.system.nodes)],
                 self._rides,
                 middle,
+                run.system.life_seconds,
                 run.wrong,
             )
             for number, person in enumerate(watchers)
@@ -92,7 +92,7 @@ class Live:
             self._may_be_heard_late(happened)
         for watcher, sight, ride in self._pairs():
             if happened.fault.node in {None, ride.node, watcher.node.number}:
-                self._awaited.append(_Awaited(watcher, sight, ride, ride.newest_sent(), time.monotonic(), happened))
+                self._awaited.append(_Awaited(watcher, sight, ride, len(ride.fixes), time.monotonic(), happened))
 
     async def settle(self) -> None:
         """Stop every track, have every dot leave the maps, and look into PostGIS."""
@@ -179,7 +179,10 @@ class Live:
                 silent = now - ride.heard_by
                 if watcher.sight.shown(ride.rider) is None:
                     self._told.discard(key)
-                elif silent > POSITION_LIFE_SECONDS + GHOST_SLACK_SECONDS + self._run.lag() and key not in self._told:
+                elif (
+                    silent > self._run.system.life_seconds + GHOST_SLACK_SECONDS + self._run.lag()
+                    and key not in self._told
+                ):
                     self._told.add(key)
                     self._run.wrong(
                         f"{watcher.name} on {watcher.node.name} sees rider {ride.rider}, heard {silent:.1f} s ago"

@@ -54,6 +54,8 @@ class Ride:
     """Where the phone is connected, None while it is not."""
     linked_at: float = 0.0
     """When the connection that there is was made."""
+    spoke_at: float = 0.0
+    """When the phone last sent a fix live."""
     heard_by: float = 0.0
     """When a server has heard of the rider at the latest."""
     hidden_at: float | None = None
@@ -70,10 +72,6 @@ class Ride:
     def kept(self) -> int:
         """How many fixes are acknowledged."""
         return sum(fix.kept for fix in self.fixes)
-
-    def newest_sent(self) -> int:
-        """The number of the newest fix that was sent live, -1 before the first."""
-        return next((fix.seq for fix in reversed(self.fixes) if fix.sent_at is not None), -1)
 
     def oldest_unseen(self, shown: int, *, also_refused: bool) -> Fix | None:
         """The first fix after the shown one that was sent live and has to be on the map by now or soon.

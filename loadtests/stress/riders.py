@@ -15,7 +15,7 @@ from domain.kit.ids import uuid7
 from loadtests.stress.link import ConnectionLost, Link, error_of
 from loadtests.stress.people import Person
 from loadtests.stress.ride import Fix, Place, Ride
-from loadtests.stress.system import POSITION_LIFE_SECONDS, Node
+from loadtests.stress.system import Node
 
 EVERY_SECONDS = 0.25
 OVERDUE_SECONDS = 6.5
@@ -26,7 +26,8 @@ _MOST_IN_A_BATCH = 500
 _AGAIN_SECONDS = 0.3
 _STAYS_SECONDS = (6.0, 12.0)
 _HANGS_SECONDS = 3.0
-_SILENT_SECONDS = POSITION_LIFE_SECONDS + 5.0
+_LONGER_SECONDS = 5.0
+"""Than a position lives: for so long some fall silent."""
 
 
 class Rider:
@@ -39,10 +40,13 @@ class Rider:
         start: Place,
         random: Random,
         *,
-        falls_silent: bool,
+        silent_seconds: float | None,
         moved: Callable[[Ride], None],
     ) -> None:
-        """`moved` is called when it has connected again, before it sends."""
+        """`silent_seconds`: how long a position lives, if the rider is to fall silent for longer.
+
+        `moved` is called when it has connected again, before it sends.
+        """
         self.ride = Ride(person.rider, uuid7(time.time_ns() // 1_000_000))
         self.errors: list[dict[str, Any]] = []
         """Refusals, as they came."""
@@ -53,7 +57,8 @@ class Rider:
         self._nodes = nodes
         self._start = start
         self._random = random
-        self._silences = [random.uniform(8.0, 20.0)] if falls_silent else []
+        self._silences = [random.uniform(8.0, 20.0)] if silent_seconds else []
+        self._silent_seconds = silent_seconds or 0.0
         self._moved = moved
         self._link: Link | None = None
         self._hanging: list[tuple[float, Link]] = []
@@ -181,7 +186,7 @@ class Rider:
             return
         self._silences.pop(0)
         await self._hang_up()
-        await asyncio.sleep(_SILENT_SECONDS)
+        await asyncio.sleep(self._silent_seconds + _LONGER_SECONDS)
         self._next_fix = time.monotonic()
 
     def _another(self) -> int:
@@ -210,7 +215,7 @@ class Rider:
             self.ride.waiting.add(fix.seq)
             return
         fix.sent_at, fix.node = time.monotonic(), self.ride.node
-        self.ride.heard_by = fix.sent_at
+        self.ride.spoke_at = self.ride.heard_by = fix.sent_at
         self._tell("location:update", {"fix": fix.payload()}, [fix], live=True)
 
     def _place_now(self) -> Place:

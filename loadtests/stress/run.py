@@ -13,18 +13,20 @@ from loadtests.stress.faults import Faults, Timeline
 from loadtests.stress.levels import levels, until_level
 from loadtests.stress.live import RIDERS, WATCHERS_A_NODE, Live
 from loadtests.stress.people import register, shared
-from loadtests.stress.schedule import Fault, Topology, draw
-from loadtests.stress.system import System
+from loadtests.stress.schedule import CALM_SECONDS, Fault, Kind, Topology, draw
+from loadtests.stress.system import LIFE_SECONDS, System
 from loadtests.stress.tamper import Sabotage
 from loadtests.stress.traffic import Run, Traffic
 from loadtests.stress.truth import Truth
 from loadtests.verify.processes import DidNotStart
+from server.stack import PostgresServer
 
 _MOST_VIOLATIONS = 100
 """Kept word for word; more are counted."""
 _LAG_SECONDS = 0.05
 _LAGS_KEPT = 100
 _CHECK_SECONDS = 0.5
+_CALM_AFTER_LATE_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,11 @@ class Options:
     sabotage: Sabotage | None = None
     kinds: tuple[str, ...] = ()
     """Only these faults, if any are named."""
+    faults: tuple[Fault, ...] | None = None
+    """These faults, instead of those that the seed gives."""
+    calm_seconds: float = CALM_SECONDS
+    """After the last fault."""
+    life_seconds: float = LIFE_SECONDS
 
 
 @dataclass
@@ -85,8 +92,10 @@ class Lag:
             self.longest = max(self.longest, late)
 
 
-async def stress(options: Options, directory: Path, say: Callable[[str], None]) -> Outcome:
-    """Run it. Raises DidNotStart when the system does not come up at all."""
+async def stress(
+    options: Options, directory: Path, say: Callable[[str], None], postgres: PostgresServer | None = None
+) -> Outcome:
+    """Run it; `postgres` as `System` takes it. Raises DidNotStart when the system does not come up at all."""
     began = time.monotonic()
     schedule = _schedule(options)
     outcome = Outcome(options, schedule, Timeline())
@@ -96,14 +105,21 @@ async def stress(options: Options, directory: Path, say: Callable[[str], None]) 
         say(f"VIOLATION: {sentence}")
 
     say(f"starting stores, {options.nodes} nodes and a worker (logs in {directory / 'logs'})")
-    async with System(directory, nodes=options.nodes, topology=options.topology) as system:
+    system = System(
+        directory,
+        nodes=options.nodes,
+        topology=options.topology,
+        life_seconds=options.life_seconds,
+        postgres=postgres,
+    )
+    async with system:
         lag = Lag()
         run = Run(system, outcome.timeline, options.seed, wrong, lag)
         outcome.levels["before"] = await levels(system)
         traffic = await _traffic(run, options.sabotage)
         truth = Truth(run, options.topology)
         try:
-            await _disturbed(run, schedule, traffic, truth, lag, say)
+            await _disturbed(run, schedule, traffic, truth, lag, say, options.calm_seconds)
             say("everything is well again: checking what is kept")
             for each in traffic:
                 await each.settle()
@@ -122,6 +138,8 @@ async def stress(options: Options, directory: Path, say: Callable[[str], None]) 
 
 
 def _schedule(options: Options) -> list[Fault]:
+    if options.faults is not None:
+        return list(options.faults)
     drawn = draw(options.seed, options.seconds, options.nodes, options.topology)
     return [fault for fault in drawn if not options.kinds or fault.kind in options.kinds]
 
@@ -135,7 +153,13 @@ async def _traffic(run: Run, sabotage: Sabotage | None) -> list[Traffic]:
 
 
 async def _disturbed(
-    run: Run, schedule: list[Fault], traffic: list[Traffic], truth: Truth, lag: Lag, say: Callable[[str], None]
+    run: Run,
+    schedule: list[Fault],
+    traffic: list[Traffic],
+    truth: Truth,
+    lag: Lag,
+    say: Callable[[str], None],
+    calm_seconds: float,
 ) -> None:
     """Everybody works while the schedule is carried out. Raises DidNotStart when a process ends by itself."""
     for each in traffic:
@@ -144,7 +168,7 @@ async def _disturbed(
     work += [truth.watch(node) for node in run.system.nodes]
     work += [part for each in traffic for part in each.work()]
     tasks = [asyncio.ensure_future(part) for part in work]
-    faults = asyncio.ensure_future(_carry_out(run, schedule, traffic, say))
+    faults = asyncio.ensure_future(_carry_out(run, schedule, traffic, say, calm_seconds))
     try:
         done, _ = await asyncio.wait({faults, *tasks}, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
@@ -155,7 +179,9 @@ async def _disturbed(
         await asyncio.gather(faults, *tasks, return_exceptions=True)
 
 
-async def _carry_out(run: Run, schedule: list[Fault], traffic: list[Traffic], say: Callable[[str], None]) -> None:
+async def _carry_out(
+    run: Run, schedule: list[Fault], traffic: list[Traffic], say: Callable[[str], None], calm_seconds: float
+) -> None:
     """Each fault at its time; returns when all are healed and the last calm is over."""
     began = time.monotonic()
     faults = Faults(run.system, run.timeline, say)
@@ -169,11 +195,19 @@ async def _carry_out(run: Run, schedule: list[Fault], traffic: list[Traffic], sa
     async with asyncio.TaskGroup() as group:
         for fault in schedule:
             await asyncio.sleep(max(0.0, began + fault.at - time.monotonic()))
+            await _until_others_are_healed(run.timeline, fault)
             group.create_task(do(fault), name=fault.kind)
-    await asyncio.sleep(_CALM_SECONDS)
+    await asyncio.sleep(calm_seconds)
 
 
-_CALM_SECONDS = 5.0
+async def _until_others_are_healed(timeline: Timeline, fault: Fault) -> None:
+    """A healing may take longer than was drawn. The pause of a node is waited for by faults of nodes only."""
+    waited = False
+    while any(each.fault.kind is not Kind.NODE_PAUSED or fault.node is not None for each in timeline.going_on()):
+        waited = True
+        await asyncio.sleep(_CHECK_SECONDS)
+    if waited:
+        await asyncio.sleep(_CALM_AFTER_LATE_SECONDS)
 
 
 async def _guard(system: System) -> None:

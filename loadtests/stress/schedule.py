@@ -12,6 +12,7 @@ from random import Random
 FIRST_SECONDS = 4.0
 """Everybody is connected and moves before the first fault."""
 CALM_SECONDS = 5.0
+"""After the last fault, and after most others."""
 _CALM_SPREAD_SECONDS = 1.5
 _LONG_PAUSE_SECONDS = 9.0
 """A node that is paused for longer is not waited for."""

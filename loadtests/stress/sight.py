@@ -12,6 +12,8 @@ from loadtests.stress.ride import UNITS, Fix, Place, Ride
 
 TOGETHER_SECONDS = 0.5
 """Arrivals are sent before departures: for so long, within one tick, a rider may be on the topic before, too."""
+EARLY_SECONDS = 0.3
+"""A position is older for the server than the phone's last one, if that was not shown or is on its way."""
 _FULL_TURN = 360 * UNITS
 
 
@@ -98,9 +100,9 @@ class Sight:
             ride = self._rides[rider]
             if place is None or self._dots[rider].place is not None or ride.hidden_at is not None:
                 continue
-            silent = now - ride.heard_by
-            if silent < self._life_seconds:
-                yield f"rider {rider} is nowhere, {silent:.2f} s after having been heard"
+            silent = now - ride.spoke_at
+            if silent < self._life_seconds - EARLY_SECONDS:
+                yield f"rider {rider} is nowhere, {silent:.2f} s after having spoken"
 
     def _doubles(self, now: float) -> Iterator[str]:
         for rider, dot in self._dots.items():

@@ -22,11 +22,10 @@ from loadtests.verify.processes import HARNESS_SETTINGS, DidNotStart, Process
 from server.stack import PostgresServer
 from server.stack.ports import HOST, free_port
 
-POSITION_LIFE_SECONDS = 15.0
-"""Shorter than by default, so that dots are seen to end within a run."""
+LIFE_SECONDS = 15.0
+"""How long a position lives: shorter than by default, so that dots are seen to end within a run."""
 SETTINGS: dict[str, str] = {
     **HARNESS_SETTINGS,
-    "THROTTLECOVE_POSITION_LIFE_SECONDS": str(POSITION_LIFE_SECONDS),
     "THROTTLECOVE_WORKER_CLAIM_IDLE_SECONDS": "3",
     # Everybody registers at the start: the costs that protect passwords are for production.
     "THROTTLECOVE_PASSWORD_MEMORY_KIB": "64",
@@ -130,10 +129,21 @@ class Node:
 class System:
     """Everything that is disturbed, below one directory."""
 
-    def __init__(self, directory: Path, *, nodes: int, topology: Topology) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        nodes: int,
+        topology: Topology,
+        life_seconds: float = LIFE_SECONDS,
+        postgres: PostgresServer | None = None,
+    ) -> None:
+        """`postgres`: one that runs already, with all tables; without it one is made here."""
         self.directory = directory
         self.logs = directory / "logs"
-        self.postgres = PostgresServer(directory / "postgres", durable=False, ephemeral=True)
+        self.life_seconds = life_seconds
+        self.postgres = postgres or PostgresServer(directory / "postgres", durable=False, ephemeral=True)
+        self._postgres_is_ours = postgres is None
         self.redises: Redises = redises.create(topology, directory)
         self.nodes: list[Node] = []
         self.worker: Process | None = None
@@ -166,11 +176,12 @@ class System:
 
     async def _start(self) -> None:
         self.logs.mkdir(parents=True)
-        self._end.push_async_callback(asyncio.to_thread, self.postgres.remove)
         self._end.push_async_callback(self.redises.stop)
-        self.postgres.start()
         await self.redises.start()
-        await self._migrate()
+        if self._postgres_is_ours:
+            self._end.push_async_callback(asyncio.to_thread, self.postgres.remove)
+            self.postgres.start()
+            await self._migrate()
         for number in range(self._wanted):
             proxy = await self._end.enter_async_context(Proxy(self.redises.ports))
             address = self.redises.url(proxy.port)
@@ -202,7 +213,13 @@ class System:
 
     def _environment(self, redis_url: str) -> dict[str, str]:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("THROTTLECOVE_")}
-        return {**inherited, **SETTINGS, "DATABASE_URL": self.database_url, "REDIS_URL": redis_url}
+        return {
+            **inherited,
+            **SETTINGS,
+            "THROTTLECOVE_POSITION_LIFE_SECONDS": str(self.life_seconds),
+            "DATABASE_URL": self.database_url,
+            "REDIS_URL": redis_url,
+        }
 
     async def _migrate(self) -> None:
         migrate = [sys.executable, "-m", "server", "migrate"]

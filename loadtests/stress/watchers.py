@@ -10,7 +10,7 @@ from loadtests.stress.link import ConnectionLost, error_of
 from loadtests.stress.people import Person
 from loadtests.stress.ride import UNITS, Place, Ride
 from loadtests.stress.sight import Sight
-from loadtests.stress.system import POSITION_LIFE_SECONDS, Node
+from loadtests.stress.system import Node
 
 _AGAIN_SECONDS = 0.3
 _ZOOM = 14
@@ -28,6 +28,7 @@ class Watcher:
         node: Node,
         rides: Mapping[int, Ride],
         middle: Place,
+        life_seconds: float,
         wrong: Callable[[str], None],
     ) -> None:
         """`wrong` is told in sentences what must not be."""
@@ -41,6 +42,7 @@ class Watcher:
         self._person = person
         self._rides = rides
         self._middle = middle
+        self._life_seconds = life_seconds
         self._wrong = wrong
 
     async def run(self) -> None:
@@ -53,7 +55,7 @@ class Watcher:
             await asyncio.sleep(_AGAIN_SECONDS)
 
     async def _watch(self) -> None:
-        sight = Sight(self._rides, life_seconds=POSITION_LIFE_SECONDS, since=time.monotonic())
+        sight = Sight(self._rides, life_seconds=self._life_seconds, since=time.monotonic())
 
         def heard(event: str, payload: dict[str, Any]) -> None:
             if event == "location:frame":
