@@ -154,7 +154,9 @@ class Cursor:
 
     def place(self, head: Head) -> None:
         """It stands here: whoever listens hears what follows."""
-        self.epoch, self.seq = head
+        if head.epoch != self.epoch:
+            self._forget_early(head.epoch)
+        self.seq = head.seq
         self.known = max(self.known, self.seq)
         for hearing in self:
             if hearing.start == UNPLACED:
@@ -184,15 +186,17 @@ class Cursor:
 
     def hear(self, appended: Appended) -> bool:
         """Events that somebody says were added; False when they are of another epoch, and the truth is to be asked."""
-        if self.placed and appended.epoch != self.epoch:
-            return False
+        if appended.epoch != self.epoch:
+            if self.placed:
+                return False
+            self._forget_early(appended.epoch)
         self._take(appended.events)
         return True
 
     def fill(self, part: Slice) -> None:
         """Events that were read; the slice begins where this cursor is, or before, and is of its epoch."""
-        self.known = max(self.known, part.head.seq)
         self._take(part.events)
+        self.known = max(self.seq, part.head.seq)  # whoever said that there is more was wrong, or will be found right
 
     def since(self, seq: int, upto: int) -> list[Event] | None:
         """The events after `seq` up to `upto`, if memory has them all."""
@@ -216,6 +220,12 @@ class Cursor:
             elif event.seq > self.seq:
                 self._keep_early(event)
         self._release_early()
+
+    def _forget_early(self, epoch: str) -> None:
+        """What is known so far is of another epoch than this one."""
+        self.epoch = epoch
+        self.known = UNPLACED
+        self._early = None
 
     def _keep_early(self, event: Event) -> None:
         self._early = self._early or {}
