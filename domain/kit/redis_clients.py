@@ -54,8 +54,8 @@ class _ClusterRedis(Redis):
         return next(iter(answers.values()))
 
     async def aclose(self, close_connection_pool: bool | None = None) -> None:
-        self.sender.close()
-        self._waiting.close()
+        await self.sender.aclose()
+        await self._waiting.aclose()
         await super().aclose(close_connection_pool)
 
 

@@ -3,7 +3,7 @@ must have been meant twice.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
 from typing import Any, TypeVar
 
@@ -146,6 +146,7 @@ class Place:
         self._connecting = asyncio.Lock()
         self._before_it = 0
         """Calls that have to wait for a connection, and go before those that come when there is one."""
+        self._closed = False
 
     def begin(self, commands: Sequence[Command]) -> "asyncio.Future[list[Any]] | None":
         """Send now, if that can be; the future has the answers, errors of Redis among them as values."""
@@ -169,6 +170,8 @@ class Place:
                 line = self._line
                 if line is None or not line.open:
                     line = self._line = await self._connect()
+                if self._closed:
+                    await line.aclose()
                 return line.begin(packed(commands), len(commands))
         finally:
             self._before_it -= 1
@@ -182,10 +185,11 @@ class Place:
             await connection.disconnect(nowait=True)
             raise
 
-    def close(self) -> None:
-        """Give the connection up; calls under way fail. The next call opens another."""
+    async def aclose(self) -> None:
+        """Give the connection up for good; calls under way fail."""
+        self._closed = True
         if self._line is not None:
-            self._line.close()
+            await self._line.aclose()
 
 
 async def heeding_cancellation(work: Awaitable[T]) -> T:
@@ -203,6 +207,6 @@ async def heeding_cancellation(work: Awaitable[T]) -> T:
             raise asyncio.CancelledError
 
 
-def packed(commands: Sequence[Command]) -> bytes:
+def packed(commands: Iterable[Command]) -> bytes:
     """Commands as Redis reads them."""
     return b"".join([pack_command(command) for command in commands])  # type: ignore[arg-type]

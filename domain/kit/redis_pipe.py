@@ -34,7 +34,7 @@ class Pipe(asyncio.Protocol):
         stream, writer = connection._reader, connection._writer
         if stream is None or writer is None:
             raise ConnectionLost("the connection is not open")
-        self._transport = writer.transport
+        self._transport: Any = writer.transport
         self._transport.set_protocol(self)
         if early := bytes(stream._buffer):  # type: ignore[attr-defined]  # what came while redis-py was reading
             self.data_received(early)
@@ -52,10 +52,30 @@ class Pipe(asyncio.Protocol):
                 raise
             raise ConnectionLost("the connection was closed by the server") from error
 
+    def pause(self) -> None:
+        """Have nothing more read for now."""
+        if not self.ended.done():
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        """Have more read."""
+        if not self.ended.done():
+            self._transport.resume_reading()
+
+    def fail(self, error: Exception) -> None:
+        """End it, because what came could not be taken."""
+        self._end(error)
+        self._transport.abort()
+
     def close(self) -> None:
         """End it now; what has been written may still arrive."""
         self._transport.abort()
         self.connection_lost(None)
+
+    async def aclose(self) -> None:
+        """The same, and the loop has had its turn to let go of the socket."""
+        self.close()
+        await asyncio.sleep(0)
 
     # What the transport calls
 
@@ -67,8 +87,7 @@ class Pipe(asyncio.Protocol):
             while (answer := reader.gets()) is not _INCOMPLETE:
                 on_answer(answer)
         except Exception as error:  # noqa: BLE001 - whoever waits for `ended` is told, and the transport has no use for it
-            self._end(error)
-            self._transport.abort()
+            self.fail(error)
 
     def connection_lost(self, _error: Exception | None) -> None:
         """Tell whoever waits."""
@@ -129,6 +148,10 @@ class Line:
     def close(self) -> None:
         """End the connection; calls under way fail."""
         self._pipe.close()
+
+    async def aclose(self) -> None:
+        """The same, and the loop has had its turn to let go of the socket."""
+        await self._pipe.aclose()
 
     def _answered(self, answer: Any) -> None:
         if isinstance(answer, hiredis.PushNotification):

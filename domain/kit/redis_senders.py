@@ -36,7 +36,7 @@ class Sender(Protocol):
         """Each master's answer, by its name, or the error instead; empty when no master is known."""
         ...
 
-    def close(self) -> None:
+    async def aclose(self) -> None:
         """Close the connections; calls under way fail."""
         ...
 
@@ -70,9 +70,9 @@ class OneSender:
         """See `Sender`."""
         return {"redis": await _answer_or_error(self._place, command)}
 
-    def close(self) -> None:
+    async def aclose(self) -> None:
         """See `Sender`."""
-        self._place.close()
+        await self._place.aclose()
 
 
 class ClusterSender:
@@ -112,10 +112,10 @@ class ClusterSender:
         answers = await asyncio.gather(*(_answer_or_error(self._to(master), command) for master in masters))
         return {f"{host}:{port}": answer for (host, port), answer in zip(masters, answers, strict=True)}
 
-    def close(self) -> None:
+    async def aclose(self) -> None:
         """See `Sender`."""
         for place in self._places.values():
-            place.close()
+            await place.aclose()
 
     def _to(self, address: Address) -> Place:
         place = self._places.get(address)
@@ -181,7 +181,7 @@ class ClusterSender:
     async def _refresh(self, seen: int | None) -> None:
         await self._map.refresh(seen)
         for address in self._places.keys() - self._map.masters:
-            self._places.pop(address).close()
+            await self._places.pop(address).aclose()
 
 
 def _named(error: AskError, sender: Address) -> Address:

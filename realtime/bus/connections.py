@@ -145,7 +145,7 @@ class RedisLink:
 
     async def aclose(self) -> None:
         """Close the connections."""
-        self._sender.close()
+        await self._sender.aclose()
 
 
 def _in_parts(things: list[str]) -> list[list[str]]:

@@ -6,9 +6,8 @@ its rank alone; what else is in a row is the hub's business.
 """
 
 import asyncio
-import math
+import contextlib
 import secrets
-import struct
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -27,7 +26,6 @@ from realtime.bus.takeover import WHERE_SECONDS, where_key
 _FORMAT = b"\x01"
 _SENDER_BYTES = 16
 """Chance marks what a bus has sent itself: names of nodes may be of any length and begin alike."""
-_BEAT = struct.Struct(">d")
 
 _log = structlog.get_logger(__name__)
 
@@ -76,13 +74,16 @@ class RedisBus:
         self._header = _FORMAT + self._sender
         self._put, self._read, self._settle = Script("live_put"), Script("live_read"), Script("settle")
         self._link = RedisLink(options, name="bus", scripts=[self._put, self._read, self._settle])
-        self._beat_link = RedisLink(options, name="bus-beat", deadline_seconds=options.timeout_seconds)
-        self._beat_channel = _heard_on(f"node:{node_id}")
-        self._heard_at = -math.inf
+        self._clock_link = RedisLink(options, name="bus-clock", deadline_seconds=options.timeout_seconds)
         self._on_rows: Callable[[str, bytes], None] = lambda channel, rows: None
         self._on_restored: Callable[[], None] = lambda: None
         self._subscriber = Subscriber(
-            clock, options, on_message=self._message, on_restored=self._restored, name="bus-ear"
+            clock,
+            options,
+            on_message=self._message,
+            on_restored=self._restored,
+            on_proof=self._proved,
+            name="bus-ear",
         )
 
     def attach(self, on_rows: Callable[[str, bytes], None], on_restored: Callable[[], None]) -> None:
@@ -93,21 +94,29 @@ class RedisBus:
     @property
     def connected(self) -> bool:
         """Whether this node is subscribed to what it wishes, and has heard itself recently."""
-        return self._subscriber.restored and self._silence() < self._options.deaf_seconds
+        return self._subscriber.connected
 
     @property
     def subscriptions(self) -> int:
-        """Channels that this node wishes to hear, its own heartbeat not counted."""
-        return max(0, len(self._subscriber) - 1)
+        """Channels that this node wishes to hear."""
+        return len(self._subscriber)
+
+    @property
+    def connections(self) -> int:
+        """Connections that hear: on a cluster one for each master."""
+        return self._subscriber.connections
 
     @property
     def losses(self) -> int:
-        """How often the connection that hears was lost."""
+        """How often a connection that hears was lost, or a channel moved away from one."""
         return self._subscriber.losses
 
     def heard_seconds_ago(self) -> float:
-        """The age of the last heartbeat that went through Redis and back; infinite before the first."""
-        return self._clock.monotonic() - self._heard_at
+        """The age of the last heartbeat that went through Redis and back; infinite before the first.
+
+        On a cluster, of the oldest of each master's last one.
+        """
+        return self._subscriber.heard_seconds_ago()
 
     async def publish(self, batches: Mapping[str, bytes]) -> dict[str, Delivered]:
         """Keep and publish rows by channel. Raises Unavailable when any of it is not known to have happened.
@@ -162,50 +171,36 @@ class RedisBus:
 
     async def run(self) -> None:
         """Hear, prove it, and reconnect, until cancelled."""
-        self._subscriber.wish(self._beat_channel)
         try:
             async with TaskOwner("bus") as owner:
                 hearing = owner.start(self._subscriber.run(), "subscriber")
-                beating = owner.start(self._beat(), "heartbeat")
-                await asyncio.gather(hearing, beating)
+                asking = owner.start(self._keep_time(), "clock")
+                await asyncio.gather(hearing, asking)
         finally:
             await self._link.aclose()
-            await self._beat_link.aclose()
+            await self._clock_link.aclose()
 
-    async def _beat(self) -> None:
-        """Speak to ourselves through Redis, and give up a connection on which we do not hear it."""
+    async def _keep_time(self) -> None:
+        """Ask Redis what time it is; of a cluster always the same master."""
         while True:
-            await self._speak(self._header + _BEAT.pack(self._clock.monotonic()))
-            if self._subscriber.restored and self._silence() > self._options.deaf_seconds:
-                _log.warning("bus_deaf", silent_seconds=round(self._silence(), 3))
-                self._subscriber.reset()
+            asked_at = self._clock.monotonic()
+            with contextlib.suppress(Unavailable):
+                self.redis_clock.learn(asked_at, *map(int, await self._clock_link.call("TIME")))
             await self._clock.sleep(self._options.heartbeat_seconds)
 
-    async def _speak(self, beat: bytes) -> None:
-        asked_at = self._clock.monotonic()
-        try:
-            time, _ = await self._beat_link.batch([("TIME",), ("SPUBLISH", self._beat_channel, beat)])
-        except Unavailable:
+    def _proved(self, round_trip_seconds: float | None) -> None:
+        if round_trip_seconds is None:
             self._metrics.failures.labels("heartbeat").inc()
         else:
-            self.redis_clock.learn(asked_at, *map(int, time))
-
-    def _silence(self) -> float:
-        """Seconds since this connection was heard on, or began to be."""
-        return self._clock.monotonic() - max(self._heard_at, self._subscriber.restored_at)
+            self._metrics.round_trip_seconds.observe(round_trip_seconds)
 
     def _message(self, name: bytes, message: bytes) -> None:
         if not message.startswith(_FORMAT):
             self._metrics.failures.labels("unknown_format").inc()
             return
-        body = message[1 + _SENDER_BYTES :]
         if message[1 : 1 + _SENDER_BYTES] != self._sender:
             self._metrics.batches_heard.inc()
-            self._on_rows(name[5:-1].decode(), body)
-        elif len(body) == _BEAT.size:
-            self._heard_at = self._clock.monotonic()
-            (sent_at,) = _BEAT.unpack(body)
-            self._metrics.round_trip_seconds.observe(self._heard_at - sent_at)
+            self._on_rows(name[5:-1].decode(), message[1 + _SENDER_BYTES :])
 
     def _restored(self) -> None:
         self._on_restored()

@@ -1,35 +1,58 @@
-"""The ear of a node: one connection in subscriber mode, and the channels that should be heard on it.
+"""The ears of a node: one connection for each Redis master that has channels which should be heard.
 
 Promises: `subscribe` returns only after Redis has confirmed; after a loss every wished channel is subscribed again,
-and `on_restored` is called once all are confirmed, because what was said meanwhile is lost. It cannot tell silence from
-deafness: `reset` it when a heartbeat does not come through.
+wherever it is by then, and `on_restored` is called once all are confirmed, because what was said meanwhile is lost.
+Each connection proves that it hears, by what the node says to itself through it; one that does not is given up.
 """
 
 import asyncio
+import itertools
 import math
+import secrets
 from collections.abc import Callable
-from typing import Any
+from typing import TypeAlias
 
 import structlog
+from redis.exceptions import ClusterDownError
 
 from domain.kit.clock import Clock
 from domain.kit.errors import Unavailable
+from domain.kit.redis_cluster_map import ClusterMap
+from domain.kit.redis_slots import slot_of
+from domain.kit.redis_urls import Address, Topology
 from domain.kit.tasks import TaskOwner
-from realtime.bus.connections import REDIS_FAILURES, RETRY_AFTER_MS, BusOptions, create_client, heeding_cancellation
+from realtime.bus.connections import REDIS_FAILURES, RETRY_AFTER_MS, BusOptions, RedisLink, create_maker
+from realtime.bus.ear import Ear
 
-_MESSAGES_IN_A_ROW = 64
-"""After so many messages the loop gets a turn, however many more have arrived."""
+Place: TypeAlias = Address | None
+"""A master of a cluster; None is the only one there is."""
 
 _log = structlog.get_logger(__name__)
 
 
-class _Wish:
-    """A channel that should be heard; the future is done while it is."""
+class _OnePlace:
+    """What `ClusterMap` is for a cluster."""
 
-    __slots__ = ("confirmed",)
+    version = 1
+    doubted = False
+    masters: frozenset[Place] = frozenset([None])
+
+    def owner(self, _slot: int) -> Place:
+        return None
+
+    async def refresh(self, seen: int | None = None) -> None:
+        """There is nothing to find out."""
+        self.doubted = False
+
+
+class _Wish:
+    """A channel that should be heard: where it was ordered, and a future that is done while it is heard."""
+
+    __slots__ = ("confirmed", "ear")
 
     def __init__(self) -> None:
         self.confirmed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.ear: Ear | None = None
 
 
 class Subscriber:
@@ -43,37 +66,69 @@ class Subscriber:
         on_message: Callable[[bytes, bytes], None],
         on_restored: Callable[[], None],
         name: str,
+        on_proof: Callable[[float | None], None] = lambda round_trip_seconds: None,
     ) -> None:
+        """`on_proof` is told how long each proof took through Redis and back, or None when Redis did not take one."""
         self._clock = clock
         self._options = options
-        self._on_message = on_message
+        self.heard = on_message
         self._on_restored = on_restored
-        self._client = create_client(options, name=name, protocol=2)  # redis-py formats each RESP3 push for its log
+        self._on_proof = on_proof
+        self._maker = create_maker(options, name=name, protocol=2)
+        self._voice = RedisLink(options, name=f"{name}-proof", deadline_seconds=options.timeout_seconds)
+        url = self._maker.url
+        is_cluster = url.topology is Topology.CLUSTER
+        self._map = ClusterMap(url.addresses, self._maker.make_probe) if is_cluster else _OnePlace()
+        self._token = secrets.token_hex(8)
         self._wishes: dict[str, _Wish] = {}
-        self._unconfirmed: dict[str, int] = {}
-        self._orders: list[tuple[str, str]] = []
-        self._ordered = asyncio.Event()
-        self._connection: asyncio.Task[None] | None = None
-        self._speaking = False
+        self._ears: dict[Place, Ear] = {}
+        self._unheard: set[str | Ear] = set()
+        """Channels not confirmed, and ears whose proof is not."""
+        self._homeless: set[str] = set()
+        """Channels that no ear has been told to hear."""
+        self._owner: TaskOwner | None = None
+        self._changed = asyncio.Event()
+        self._pausing = False
+        self._fault: Exception | None = None
+        self._version = 0
+        self._heard_at: dict[Place, float] = {}
         self.restored = False
         self.restored_at = -math.inf
         """When hearing began, by the monotonic clock."""
         self.losses = 0
-        """How often a connection was lost."""
+        """How often something wished was not heard any more: a connection lost, or a channel moved away."""
 
     def __len__(self) -> int:
         return len(self._wishes)
 
+    @property
+    def connected(self) -> bool:
+        """Whether all that is wished is subscribed, and each connection has heard itself recently."""
+        return self.restored and all(ear.silence() < self._options.deaf_seconds for ear in self._ears.values())
+
+    @property
+    def connections(self) -> int:
+        """Connections that hear: on a cluster one for each master."""
+        return sum(ear.is_open for ear in self._ears.values())
+
+    def heard_seconds_ago(self) -> float:
+        """The age of the oldest of the newest proofs of all connections; infinite before the first."""
+        return self._clock.monotonic() - min(self._heard_at.values(), default=-math.inf)
+
     def wish(self, channel: str) -> None:
-        """Want a channel heard from the next connection on, without waiting."""
-        if channel not in self._wishes:
-            self._wishes[channel] = _Wish()
-            self._order("SSUBSCRIBE", channel)
+        """Want a channel heard as soon as that can be, without waiting."""
+        if channel in self._wishes:
+            return
+        self._wishes[channel] = _Wish()
+        self._unheard.add(channel)
+        self._homeless.add(channel)
+        if self._owner is not None:
+            self._place(channel)
 
     async def subscribe(self, channel: str) -> None:
         """Hear a channel; returns when Redis has confirmed. Raises Unavailable; the wish stays all the same."""
         self.wish(channel)
-        if self._connection is None:
+        if not self._ears:
             raise Unavailable("the bus is not connected", retry_after_ms=RETRY_AFTER_MS)
         try:
             async with asyncio.timeout(self._options.timeout_seconds):
@@ -84,107 +139,187 @@ class Subscriber:
     def unsubscribe(self, channel: str) -> None:
         """Stop hearing a channel."""
         wish = self._wishes.pop(channel, None)
-        if wish is not None:
-            if not wish.confirmed.done():
-                wish.confirmed.set_exception(Unavailable("nobody listens any more"))
-                wish.confirmed.exception()
-            self._order("SUNSUBSCRIBE", channel)
+        if wish is None:
+            return
+        if not wish.confirmed.done():
+            wish.confirmed.set_exception(Unavailable("nobody listens any more"))
+            wish.confirmed.exception()
+        self._homeless.discard(channel)
+        self._unheard.discard(channel)
+        if wish.ear is not None:
+            wish.ear.order("SUNSUBSCRIBE", channel)
+        self._look_whether_restored()
 
     def reset(self) -> None:
-        """Give the connection up; `run` makes a new one."""
-        if self._connection is not None:
-            self._connection.cancel()
+        """Give all connections up; `run` makes new ones."""
+        for ear in self._ears.values():
+            ear.close()
 
     async def run(self) -> None:
         """Connect, hear, and connect again, until cancelled."""
         async with TaskOwner("subscriber") as owner:
+            self._owner = owner
             try:
                 while True:
-                    self._connection = owner.start(self._serve(), "connection")
-                    await asyncio.wait([self._connection])
-                    self._lost(self._connection)
-                    await self._clock.sleep(self._options.reconnect_seconds)
+                    self._changed.clear()
+                    await self._settle()
+                    await self._changed.wait()
+                    if self._fault is not None:
+                        raise self._fault
+                    if self._pausing:
+                        await self._clock.sleep(self._options.reconnect_seconds)
             finally:
-                self._connection = None
+                self._owner = None
                 await owner.close()
-                await self._client.aclose()
+                await self._voice.aclose()
 
-    def _lost(self, task: "asyncio.Task[None]") -> None:
-        self._connection = None
+    # Who hears what
+
+    async def _settle(self) -> None:
+        """Have an ear for each master that is needed, and each wish told to one."""
+        self._pausing = False
+        try:
+            if self._map.doubted:
+                async with asyncio.timeout(2 * self._options.timeout_seconds):
+                    await self._map.refresh()
+            self._follow_slots()
+            if not self._ears:
+                self._ear_on(self._map.owner(slot_of(self._token)))
+        except REDIS_FAILURES:
+            self._look_again()
+            return
+        for channel in list(self._homeless):
+            self._place(channel)
+        self._heard_at = {place: at for place, at in self._heard_at.items() if place in self._ears}
+
+    def _follow_slots(self) -> None:
+        """Take what has moved away from the ears that had it, and have no ear on who is no master any more."""
+        if self._version == self._map.version:
+            return
+        self._version = self._map.version
+        for channel, wish in list(self._wishes.items()):
+            if wish.ear is not None and wish.ear.place != self._map.owner(slot_of(channel)):
+                wish.ear.order("SUNSUBSCRIBE", channel)
+                self.taken_away(wish.ear, channel)
+        for place, ear in list(self._ears.items()):
+            if place not in self._map.masters:
+                del self._ears[place]
+                self._unheard.discard(ear)
+                ear.close()
+            elif self._map.owner(slot_of(ear.proof)) != place:
+                ear.prove_on(self._proof_on(place))
+
+    def _place(self, channel: str) -> None:
+        """Tell an ear to hear the channel, when it is known on which master it is."""
+        try:
+            place = None if self._map.doubted else (self._map.owner(slot_of(channel)),)
+        except ClusterDownError:
+            place = None
+        if place is None:
+            self._look_again()
+            return
+        ear = self._wishes[channel].ear = self._ears.get(place[0]) or self._ear_on(place[0])
+        self._homeless.discard(channel)
+        ear.order("SSUBSCRIBE", channel)
+
+    def _ear_on(self, place: Place) -> Ear:
+        ear = Ear(
+            lambda: self._maker.make(place), place, self._proof_on(place), self, self._clock, self._options, self._say
+        )
+        self._ears[place] = ear
+        self._unheard.add(ear)
+        if self._owner is not None:
+            self._owner.start(self._keep(ear), "ear")
+        return ear
+
+    async def _keep(self, ear: Ear) -> None:
+        try:
+            await ear.run()
+        except Exception as error:  # noqa: BLE001 - it ends `run`
+            self._fault = error
+        finally:
+            self._ended(ear)
+
+    def _ended(self, ear: Ear) -> None:
+        if self._ears.get(ear.place) is not ear:
+            return
+        del self._ears[ear.place]
+        self._unheard.discard(ear)
+        for channel, wish in list(self._wishes.items()):
+            if wish.ear is ear:
+                self._lose(channel)
+        self._lost("connection")
+
+    def _proof_on(self, place: Place) -> str:
+        """A channel of a master on which nobody else speaks."""
+        names = (f"proof:{{{self._token}:{number}}}" for number in itertools.count())
+        return next(name for name in names if self._map.owner(slot_of(name)) == place)
+
+    async def _say(self, channel: str, beat: bytes) -> None:
+        try:
+            await self._voice.call("SPUBLISH", channel, beat)
+        except Unavailable:
+            self._on_proof(None)
+
+    def _look_again(self) -> None:
+        self._pausing = True
+        self._changed.set()
+
+    # What the ears say
+
+    def opened(self, ear: Ear) -> None:
+        """See `Listener`."""
+        for channel, wish in self._wishes.items():
+            if wish.ear is ear:
+                ear.order("SSUBSCRIBE", channel)
+
+    def confirmed(self, ear: Ear, channel: str) -> None:
+        """See `Listener`."""
+        wish = self._wishes.get(channel)
+        if channel == ear.proof:
+            self._unheard.discard(ear)
+        elif wish is not None and wish.ear is ear and not wish.confirmed.done():
+            wish.confirmed.set_result(None)
+            self._unheard.discard(channel)
+        self._look_whether_restored()
+
+    def taken_away(self, ear: Ear, channel: str) -> None:
+        """See `Listener`."""
+        wish = self._wishes.get(channel)
+        if channel == ear.proof:
+            self._unheard.add(ear)
+        elif wish is not None and wish.ear is ear:
+            self._lose(channel)
+        else:
+            return
+        self._lost("moved")
+
+    def proved(self, ear: Ear, round_trip_seconds: float) -> None:
+        """See `Listener`."""
+        self._heard_at[ear.place] = ear.heard_at
+        self._on_proof(round_trip_seconds)
+
+    def _lose(self, channel: str) -> None:
+        """The channel is not heard any more; who waits for its confirmation waits on."""
+        wish = self._wishes[channel]
+        wish.ear = None
+        if wish.confirmed.done():
+            self._wishes[channel] = _Wish()
+        self._unheard.add(channel)
+        self._homeless.add(channel)
+
+    def _lost(self, reason: str) -> None:
+        self._map.doubted = True
+        self._look_again()
         if self.restored:
             self.restored = False
             self.losses += 1
-            _log.warning("bus_lost", reason="reset" if task.cancelled() else "connection")
-        for channel, wish in self._wishes.items():
-            if wish.confirmed.done():
-                self._wishes[channel] = _Wish()
-        if not task.cancelled() and (error := task.exception()) is not None:
-            raise error
+            _log.warning("bus_lost", reason=reason)
 
-    async def _serve(self) -> None:
-        """One connection's life; ends when it fails in an expected way."""
-        connection = self._client.connection_pool.make_connection()  # type: ignore[no-untyped-call]
-        try:
-            async with asyncio.timeout(2 * self._options.timeout_seconds):
-                await heeding_cancellation(connection.connect())
-            self._begin()
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._speak(connection), name="subscriber:speak")
-                group.create_task(self._hear(connection), name="subscriber:hear")
-        except* REDIS_FAILURES:
-            pass
-        finally:
-            self._speaking = False
-            await connection.disconnect(nowait=True)
-
-    def _begin(self) -> None:
-        self._speaking = True
-        self._unconfirmed.clear()
-        self._orders.clear()
-        for channel in self._wishes:
-            self._order("SSUBSCRIBE", channel)
-
-    def _order(self, verb: str, channel: str) -> None:
-        """Tell Redis; without a connection there is nothing to tell, the next one begins with every wish."""
-        if not self._speaking:
+    def _look_whether_restored(self) -> None:
+        if self.restored or self._unheard or not self._ears:
             return
-        if verb == "SSUBSCRIBE":
-            self._unconfirmed[channel] = self._unconfirmed.get(channel, 0) + 1
-        self._orders.append((verb, channel))
-        self._ordered.set()
-
-    async def _speak(self, connection: Any) -> None:
-        """Send what was ordered, in order. One command a channel, as Redis Cluster wants it."""
-        while True:
-            await self._ordered.wait()
-            self._ordered.clear()
-            orders, self._orders = self._orders, []
-            if orders:
-                sending = connection.send_packed_command(connection.pack_commands(orders), check_health=False)
-                await heeding_cancellation(sending)
-
-    async def _hear(self, connection: Any) -> None:
-        heard = 0
-        while True:
-            message = await connection.read_response(timeout=math.inf, disconnect_on_error=False, push_request=True)
-            kind = message[0]
-            if kind == b"smessage":
-                self._on_message(message[1], message[2])
-            elif kind == b"ssubscribe":
-                self._confirm(message[1].decode())
-            heard += 1
-            if heard % _MESSAGES_IN_A_ROW == 0:
-                await asyncio.sleep(0)
-
-    def _confirm(self, channel: str) -> None:
-        """The last of the subscriptions ordered for a channel counts: an earlier one may be cancelled on its way."""
-        left = self._unconfirmed.pop(channel, 1) - 1
-        if left:
-            self._unconfirmed[channel] = left
-        elif (wish := self._wishes.get(channel)) is not None and not wish.confirmed.done():
-            wish.confirmed.set_result(None)
-        if not self._unconfirmed and not self.restored:
-            self.restored = True
-            self.restored_at = self._clock.monotonic()
-            _log.info("bus_restored", channels=len(self._wishes))
-            self._on_restored()
+        self.restored = True
+        self.restored_at = self._clock.monotonic()
+        _log.info("bus_restored", channels=len(self._wishes), connections=len(self._ears))
+        self._on_restored()

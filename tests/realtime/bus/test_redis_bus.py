@@ -127,7 +127,7 @@ async def _keep(url: str, items: list[Item]) -> None:
             best[item.rider] = item
     assert {item.rider: item for item in unpack(await bus.snapshot("ride:1", 0))} == best
     await bus._link.aclose()
-    await bus._beat_link.aclose()
+    await bus._clock_link.aclose()
 
 
 async def test_a_subscription_that_was_given_up_on_its_way_and_taken_again_is_heard(own_redis: RedisServer) -> None:
