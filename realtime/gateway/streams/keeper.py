@@ -19,6 +19,10 @@ from realtime.gateway.streams.history import MOST_EVENTS, History
 
 COMPARE_SECONDS = 1.0
 _PLACED_AT_ONCE = 500
+_STORM = 5
+"""When so many were placed at once, more are coming …"""
+_GATHER_SECONDS = 0.02
+"""… and the next query waits so long for them: a query costs more than all that it has to say of a few streams."""
 _FILLED_AT_ONCE = 50
 _COMPARED_AT_ONCE = 2000
 """Streams in one query: more would keep the event loop for longer than a slice of a tick."""
@@ -57,8 +61,11 @@ class Keeper:
     async def _keep_placing(self) -> None:
         while True:
             await self._cursors.unplaced.due.wait()
+            many = len(self._cursors.unplaced) >= _STORM
             if not await self.place():
                 await self._clock.sleep(COMPARE_SECONDS)
+            elif many:
+                await self._clock.sleep(_GATHER_SECONDS)
 
     async def place(self) -> bool:
         """Learn where some of the new ones stand, and have their clients greeted; whether Postgres answered."""
