@@ -187,6 +187,9 @@ class Settings(BaseSettings):
 
     worker_batch_bytes: Positive = Field(1_500_000, description="Encoded bytes stored in one transaction.")
     worker_claim_idle_seconds: Seconds = Field(10, description="Silence after which a worker's entries are taken over.")
+    stream_history_days: Annotated[float, Field(gt=0)] = Field(
+        30, description="Age at which durable events are deleted; who was away for longer gets a snapshot."
+    )
     finish_after_seconds: Seconds = Field(24 * 3600, description="An open track without news is finished after this.")
     worker_metrics_port: int = Field(0, ge=0, le=65535, description="Port of the worker's /metrics; 0 is none.")
 

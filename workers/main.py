@@ -1,4 +1,4 @@
-"""A worker process: the track writer, the finisher, the partitions and the heartbeat, run together until told to stop.
+"""A worker process: track writer, finisher, partitions, stream history and heartbeat, run together until told to stop.
 
 Any number of workers may run; they share the stream and the tracks, and take over from one that dies. Neither Postgres
 nor Redis has to be there at the start. A fault nobody foresaw ends the worker, and its successor takes over.
@@ -20,6 +20,7 @@ from workers.database import Database, DatabaseOptions
 from workers.heartbeat import Heartbeat
 from workers.metrics import WorkerMetrics
 from workers.options import WorkerOptions
+from workers.streams.pruner import StreamPruner
 from workers.tracks.claims import ClaimExpiry
 from workers.tracks.finisher import Finisher
 from workers.tracks.loop import TrackWriter
@@ -56,6 +57,7 @@ async def run_worker(
     redis = connect_redis(redis_url, options)
     writing = Database(_database_options(database_url, options), name="throttlecove-writer", set_up=WRITER_SET_UP)
     finishing = Database(_finisher_options(database_url, options), name="throttlecove-finisher")
+    pruning = Database(_database_options(database_url, options), name="throttlecove-pruner")
     making = Database(_database_options(database_url, options), name="throttlecove-partitions")
     partitions = PartitionKeeper(
         making, clock, months=options.partition_months, check_seconds=options.partition_check_seconds
@@ -66,12 +68,15 @@ async def run_worker(
         "finisher": Finisher(finishing, clock, options, metrics).run(stop),
         "partitions": partitions.run(stop),
         "heartbeat": heartbeat.run(stop),
+        "pruner": StreamPruner(
+            pruning, clock, days=options.stream_history_days, check_seconds=options.prune_check_seconds
+        ).run(stop),
     }
     _log.info("worker_started", worker=options.worker_id)
     try:
         await _run_together(parts)
     finally:
-        for database in (writing, finishing, making):
+        for database in (writing, finishing, making, pruning):
             await database.aclose()
         await redis.aclose()
     _log.info("worker_stopped", worker=options.worker_id)

@@ -40,6 +40,9 @@ class WorkerOptions:
     """A finished track with late fixes is computed again when they have stopped coming for this long …"""
     recompute_seconds: float = 60
     """… or when its figures are older than this."""
+    stream_history_days: float = 30
+    """Events of durable streams are deleted when they are older."""
+    prune_check_seconds: float = 3600
     heartbeat_seconds: float = 2
     redis_timeout_seconds: float = 5
     """Silence of Redis that counts as gone; longer than `block_seconds`."""

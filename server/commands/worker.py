@@ -36,6 +36,7 @@ def options_of(settings: Settings) -> WorkerOptions:
         block_seconds=min(WorkerOptions.block_seconds, settings.redis_timeout_seconds / 2),
         claim_idle_seconds=settings.worker_claim_idle_seconds,
         finish_after_seconds=settings.finish_after_seconds,
+        stream_history_days=settings.stream_history_days,
         redis_timeout_seconds=settings.redis_timeout_seconds,
         connect_timeout_seconds=settings.database_connect_timeout_seconds,
         statement_timeout_seconds=settings.database_statement_timeout_seconds,

@@ -1,0 +1,1 @@
+"""What workers do for durable streams: history ends at some age."""
