@@ -11,9 +11,10 @@ from server import stack
 
 
 @pytest.fixture
-def home() -> Iterator[Path]:
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A directory for a stack under a parent that only its owner may enter, with a space and a quote in its name."""
-    closed = Path(tempfile.mkdtemp(prefix="it's closed "))  # mode 700
+    # Beside the other temporary files: in memory, where there is room.
+    closed = Path(tempfile.mkdtemp(prefix="it's closed ", dir=tmp_path_factory.getbasetemp()))  # mode 700
     directory = closed / "a directory whose path is longer than a socket's may be" / ("deep" * 12) / ".data"
     yield directory
     stack.remove(directory)
