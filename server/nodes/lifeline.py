@@ -24,5 +24,10 @@ class Lifeline:
 
     def _gone(self) -> None:
         """Its end is closed: it says nothing ever."""
-        asyncio.get_running_loop().remove_reader(self._socket)
+        self.close()
         signal.raise_signal(signal.SIGTERM)
+
+    def close(self) -> None:
+        """Hear of the parent no more."""
+        asyncio.get_running_loop().remove_reader(self._socket)
+        self._socket.close()

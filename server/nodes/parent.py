@@ -8,6 +8,7 @@ parent. It has no part in what nodes do, and opens no connection.
 
 import asyncio
 import contextlib
+import functools
 import signal
 import sys
 import tempfile
@@ -19,11 +20,12 @@ import structlog
 
 from server.nodes.child import Child
 
-_FIRST_PAUSE_SECONDS = 0.25
+FIRST_PAUSE_SECONDS = 0.25
+"""Before a node that has ended is started again; each further pause is twice as long."""
 _LONGEST_PAUSE_SECONDS = 30.0
 _STEADY_SECONDS = 60.0
 """Who has served for so long begins with the first pause again."""
-_MOST_FAILURES = 5
+_MOST_FAILURES = 3
 """Beginnings of one node that fail in a row, while none of the others serves: it is of no use to go on."""
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -44,32 +46,53 @@ class Family:
 def run(family: Family) -> int:
     """Run until a signal ends it: 0 when all nodes then end well, 1 when one does not, or cannot be begun."""
     with tempfile.TemporaryDirectory(prefix="throttlecove-") as directory:
-        return asyncio.run(_Parent(family, Path(directory)).run())
+        return asyncio.run(Parent(family, Path(directory)).run())
 
 
-class _Parent:
-    def __init__(self, family: Family, directory: Path) -> None:
+class Parent:
+    """Runs once, in the main thread: signals are its own meanwhile."""
+
+    def __init__(self, family: Family, directory: Path, *, first_pause_seconds: float = FIRST_PAUSE_SECONDS) -> None:
+        """The nodes of a family, which find one another in `directory`."""
         self._limit_seconds = family.limit_seconds
-        self._children = [
-            Child(name, lambda lifeline, name=name: family.command(name, directory, lifeline))  # type: ignore[misc]
-            for name in family.names
-        ]
+        self._first_pause_seconds = first_pause_seconds
+        self._children = [Child(name, functools.partial(family.command, name, directory)) for name in family.names]
         self._stop = asyncio.Event()
         self._failed = False
 
+    @property
+    def running(self) -> int:
+        """How many nodes have a process."""
+        return sum(child.runs for child in self._children)
+
+    @property
+    def serving(self) -> int:
+        """How many nodes listen."""
+        return sum(child.serves for child in self._children)
+
     async def run(self) -> int:
+        """The exit status: see `run` of this module."""
         loop = asyncio.get_running_loop()
         for number in _SIGNALS:
             loop.add_signal_handler(number, self._signalled, number)
-        keeping: list[asyncio.Task[None]] = []
-        if await self._all_begin():
-            keeping = [asyncio.create_task(self._keep(child), name=child.name) for child in self._children]
-            stopped = asyncio.create_task(self._stop.wait(), name="stop")
-            await asyncio.wait((stopped, *keeping), return_when=asyncio.FIRST_COMPLETED)
-            stopped.cancel()
-        await self._end()
-        await asyncio.gather(*keeping)
+        try:
+            keeping = await self._serve()
+            await self._end()
+            await asyncio.gather(*keeping)
+        finally:
+            for number in _SIGNALS:
+                loop.remove_signal_handler(number)
         return 0 if all(child.ended_well for child in self._children) and not self._failed else 1
+
+    async def _serve(self) -> list[asyncio.Task[None]]:
+        """Until a signal comes, or it is of no use to go on; what then still looks after the nodes."""
+        if not await self._all_begin():
+            return []
+        keeping = [asyncio.create_task(self._keep(child), name=child.name) for child in self._children]
+        stopped = asyncio.create_task(self._stop.wait(), name="stop")
+        await asyncio.wait((stopped, *keeping), return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        return keeping
 
     def _signalled(self, number: int) -> None:
         self._stop.set()
@@ -101,18 +124,18 @@ class _Parent:
 
     async def _keep(self, child: Child) -> None:
         """Start a node again whenever it ends, until all are to end."""
-        pause, failures = _FIRST_PAUSE_SECONDS, 0
+        pause, failures = self._first_pause_seconds, 0
         while True:
             served_seconds = await child.ended()
             if self._stop.is_set():
                 return
             failures = 0 if served_seconds else failures + 1
-            if failures >= _MOST_FAILURES and not any(each.serves for each in self._children):
+            if failures >= _MOST_FAILURES and not self.serving:
                 self._give_up(child)
                 self._signalled(signal.SIGTERM)
                 return
             if served_seconds >= _STEADY_SECONDS:
-                pause = _FIRST_PAUSE_SECONDS
+                pause = self._first_pause_seconds
             _log.error("node_ended", name=child.name, how=child.end, starts_again_in_seconds=pause)
             if await self._stops_within(pause):
                 self._failed = True
@@ -120,6 +143,8 @@ class _Parent:
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
             if await child.begin():
                 _log.info("node_listens_again", name=child.name, pid=child.pid)
+            elif self._stop.is_set():
+                self._failed = True
             if self._stop.is_set():  # while there was no process yet that it could have been told
                 child.send(signal.SIGTERM)
 
@@ -133,7 +158,8 @@ class _Parent:
     async def _end(self) -> None:
         """See all of them to their ends."""
         self._stop.set()
-        for child in self._children:
+        told = [child for child in self._children if child.runs]
+        for child in told:
             child.send(signal.SIGTERM)
         ended = asyncio.gather(*(child.ended() for child in self._children))
         try:
@@ -142,6 +168,6 @@ class _Parent:
             for child in self._children:
                 child.send(signal.SIGKILL)
             await asyncio.gather(*(child.ended() for child in self._children))
-        for child in self._children:
+        for child in told:
             if not child.ended_well:
                 _log.error("node_ended", name=child.name, how=child.end)

@@ -6,11 +6,12 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import psutil
 
 from tests.support import eventually
 
@@ -112,10 +113,10 @@ class Process:
 class Node(Process):
     """A server process on a port of its own."""
 
-    def __init__(self, environment: Mapping[str, str], directory: Path, name: str) -> None:
+    def __init__(self, environment: Mapping[str, str], directory: Path, name: str, *options: str) -> None:
         self.port = free_port()
         super().__init__(
-            ["server", "run", "--host", "127.0.0.1", "--port", str(self.port)],
+            ["server", "run", "--host", "127.0.0.1", "--port", str(self.port), *options],
             {**environment, "THROTTLECOVE_NODE_NAME": name},
             directory / f"{name}.log",
         )
@@ -137,6 +138,39 @@ class Node(Process):
 
         async with httpx.AsyncClient() as client:
             await eventually(serves, timeout=_STARTED_WITHIN_SECONDS)
+
+
+class Machine(Node):
+    """Several nodes behind one port, and their parent."""
+
+    def __init__(self, environment: Mapping[str, str], directory: Path, name: str, nodes: int) -> None:
+        super().__init__(environment, directory, name, "--nodes", str(nodes))
+        self._nodes = nodes
+
+    def children(self) -> list[psutil.Process]:
+        """The nodes' processes, those that have ended left out."""
+        every = psutil.Process(self.pid).children() if self.runs else []
+        return [child for child in every if child.status() != psutil.STATUS_ZOMBIE]
+
+    def kill(self) -> None:
+        """All of it at once."""
+        every = self.children()
+        super().kill()
+        for child in every:
+            with suppress(psutil.NoSuchProcess):
+                child.kill()
+        psutil.wait_procs(every)
+
+    async def ready(self) -> None:
+        """Wait until all nodes serve."""
+        await super().ready()
+
+        async def all_serve() -> bool:
+            found = (await client.get(f"{self.url}/ready")).json()["nodes"]
+            return [node["status"] for node in found.values()] == ["healthy"] * self._nodes
+
+        async with httpx.AsyncClient() as client:
+            await eventually(all_serve, timeout=_STARTED_WITHIN_SECONDS)
 
 
 class Worker(Process):
@@ -170,6 +204,14 @@ class Site:
         for node in nodes:
             await node.ready()
         return nodes
+
+    async def machine(self, name: str, nodes: int, **settings: str) -> Machine:
+        """Start several nodes behind one port."""
+        machine = Machine({**self._environment, **settings}, self._directory, name, nodes)
+        machine.start()
+        self.processes.append(machine)
+        await machine.ready()
+        return machine
 
     def worker(self, name: str = "worker") -> Worker:
         """Start a worker."""
