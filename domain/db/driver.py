@@ -1,4 +1,5 @@
-"""asyncpg itself, for what SQLAlchemy has no words for: cursors, COPY, and statements that may take their time.
+"""asyncpg itself, for what SQLAlchemy has no words for (cursors, COPY, statements that may take their time), and for
+questions that are asked so often that its way to them, several times their own cost, counts.
 
 The pool stays SQLAlchemy's. A connection on which anything failed is given up, because what it was doing is not over.
 """
@@ -10,6 +11,17 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from domain.db.engine import unavailable_when_down
+
+
+@asynccontextmanager
+async def asking(engine: AsyncEngine) -> AsyncIterator[Any]:
+    """An asyncpg connection outside of any transaction: each statement sees one moment. Raises Unavailable."""
+    async with unavailable_when_down(), engine.connect() as connection:
+        try:
+            yield (await connection.get_raw_connection()).driver_connection
+        except BaseException:
+            await connection.invalidate()
+            raise
 
 
 @asynccontextmanager

@@ -13,6 +13,7 @@ import msgspec
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from domain.db.driver import asking
 from domain.db.engine import unavailable_when_down
 from domain.kit.clock import Clock
 from domain.kit.sealed import SealBroken, Sealer
@@ -50,13 +51,13 @@ class Streams:
 
     async def heads(self, streams: Collection[str]) -> dict[str, Head]:
         """Where the streams stand; one without an event stands at 0."""
-        async with unavailable_when_down(), self._engine.connect() as connection:
-            return await store.heads(connection, streams)
+        async with asking(self._engine) as driver:
+            return await store.heads(driver, streams)
 
     async def differing(self, epoch: str, known: Mapping[str, int]) -> dict[str, Head]:
         """Of streams thought to be at these numbers of this epoch: where those stand that are not."""
-        async with unavailable_when_down(), self._engine.connect() as connection:
-            return await store.differing(connection, epoch, known)
+        async with asking(self._engine) as driver:
+            return await store.differing(driver, epoch, known)
 
     async def read(self, stream: str, after: int, limit: int) -> Slice:
         """At most `limit` events that follow the number `after`, and at most MOST_BYTES of them."""
@@ -64,8 +65,8 @@ class Streams:
 
     async def read_all(self, after: Mapping[str, int], limit: int) -> dict[str, Slice]:
         """The same of several streams, as one moment has them: for each so many events and bytes at most."""
-        async with unavailable_when_down(), self._engine.connect() as connection:
-            found = await store.read(connection, after, limit, MOST_BYTES)
+        async with asking(self._engine) as driver:
+            found = await store.read(driver, after, limit, MOST_BYTES)
         return {stream: self._slice(stream, kept) for stream, kept in found.items()}
 
     async def renew_epochs(self) -> tuple[str, int]:

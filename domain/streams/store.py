@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -31,42 +31,36 @@ _APPEND = text(
 )
 """One statement, so that a stream is locked for as short as can be: from here to the commit."""
 
-_HEADS = text(
-    """
-    SELECT wanted.id, coalesce(streams.epoch, stream_epoch.epoch) AS epoch, coalesce(streams.head, 0) AS head
-    FROM unnest(CAST(:ids AS text[])) AS wanted (id)
-    CROSS JOIN stream_epoch
-    LEFT JOIN streams ON streams.id = wanted.id
-    """
-)
+_HEADS = """
+SELECT wanted.id, coalesce(streams.epoch, stream_epoch.epoch) AS epoch, coalesce(streams.head, 0) AS head
+FROM unnest($1::text[]) AS wanted (id)
+CROSS JOIN stream_epoch
+LEFT JOIN streams ON streams.id = wanted.id
+"""
 
-_DIFFERING = text(
-    """
-    SELECT known.id, coalesce(streams.epoch, stream_epoch.epoch) AS epoch, coalesce(streams.head, 0) AS head
-    FROM unnest(CAST(:ids AS text[]), CAST(:seqs AS bigint[])) AS known (id, seq)
-    CROSS JOIN stream_epoch
-    LEFT JOIN streams ON streams.id = known.id
-    WHERE coalesce(streams.head, 0) <> known.seq OR coalesce(streams.epoch, stream_epoch.epoch) <> :epoch
-    """
-)
+_DIFFERING = """
+SELECT known.id, coalesce(streams.epoch, stream_epoch.epoch) AS epoch, coalesce(streams.head, 0) AS head
+FROM unnest($1::text[], $2::bigint[]) AS known (id, seq)
+CROSS JOIN stream_epoch
+LEFT JOIN streams ON streams.id = known.id
+WHERE coalesce(streams.head, 0) <> known.seq OR coalesce(streams.epoch, stream_epoch.epoch) <> $3
+"""
 
-_READ = text(
-    """
-    SELECT wanted.id, coalesce(streams.epoch, stream_epoch.epoch) AS epoch, coalesce(streams.head, 0) AS head,
-           coalesce(streams.pruned_to, 0) AS pruned_to, event.seq, event.name, event.sent_at, event.body
-    FROM unnest(CAST(:ids AS text[]), CAST(:after AS bigint[])) AS wanted (id, after)
-    CROSS JOIN stream_epoch
-    LEFT JOIN streams ON streams.id = wanted.id
-    LEFT JOIN LATERAL (
-        SELECT seq, name, sent_at, body, sum(octet_length(body)) OVER (ORDER BY seq) - octet_length(body) AS before
-        FROM (
-            SELECT seq, name, sent_at, body FROM stream_events
-            WHERE stream = wanted.id AND seq > wanted.after ORDER BY seq LIMIT :most_events
-        ) AS next
-    ) AS event ON event.before < :most_bytes
-    ORDER BY wanted.id, event.seq
-    """
-)
+_READ = """
+SELECT wanted.id, coalesce(streams.epoch, stream_epoch.epoch) AS epoch, coalesce(streams.head, 0) AS head,
+       coalesce(streams.pruned_to, 0) AS pruned_to, event.seq, event.name, event.sent_at, event.body
+FROM unnest($1::text[], $2::bigint[]) AS wanted (id, after)
+CROSS JOIN stream_epoch
+LEFT JOIN streams ON streams.id = wanted.id
+LEFT JOIN LATERAL (
+    SELECT seq, name, sent_at, body, sum(octet_length(body)) OVER (ORDER BY seq) - octet_length(body) AS before
+    FROM (
+        SELECT seq, name, sent_at, body FROM stream_events
+        WHERE stream = wanted.id AND seq > wanted.after ORDER BY seq LIMIT $3
+    ) AS next
+) AS event ON event.before < $4
+ORDER BY wanted.id, event.seq
+"""
 
 _RENEW = (
     text("LOCK TABLE streams IN EXCLUSIVE MODE"),
@@ -118,38 +112,30 @@ async def append(connection: AsyncConnection, events: Sequence[NewEvent], sent_a
     return {row.id: Head(row.epoch, row.head) for row in await connection.execute(_APPEND, parameters)}
 
 
-async def heads(connection: AsyncConnection, streams: Iterable[str]) -> dict[str, Head]:
+async def heads(driver: Any, streams: Iterable[str]) -> dict[str, Head]:
     """Where these streams stand; one that never had an event has the epoch that it would begin with."""
-    rows = await connection.execute(_HEADS, {"ids": list(streams)})
-    return {row.id: Head(row.epoch, row.head) for row in rows}
+    return {name: Head(epoch, head) for name, epoch, head in await driver.fetch(_HEADS, list(streams))}
 
 
-async def differing(connection: AsyncConnection, epoch: str, known: Mapping[str, int]) -> dict[str, Head]:
+async def differing(driver: Any, epoch: str, known: Mapping[str, int]) -> dict[str, Head]:
     """Of streams thought to be at these numbers of this epoch: where those stand that are not."""
-    parameters = {"ids": list(known), "seqs": list(known.values()), "epoch": epoch}
-    return {row.id: Head(row.epoch, row.head) for row in await connection.execute(_DIFFERING, parameters)}
+    rows = await driver.fetch(_DIFFERING, list(known), list(known.values()), epoch)
+    return {name: Head(epoch_now, head) for name, epoch_now, head in rows}
 
 
-async def read(
-    connection: AsyncConnection, after: Mapping[str, int], most_events: int, most_bytes: int
-) -> dict[str, Kept]:
+async def read(driver: Any, after: Mapping[str, int], most_events: int, most_bytes: int) -> dict[str, Kept]:
     """What follows these numbers in these streams, as one moment has it: for each so many events and bytes at most.
 
     At least one event, if there is one, however large it is.
     """
-    parameters = {
-        "ids": list(after),
-        "after": list(after.values()),
-        "most_events": most_events,
-        "most_bytes": most_bytes,
-    }
     found: dict[str, Kept] = {}
-    for row in await connection.execute(_READ, parameters):
-        kept = found.get(row.id)
+    rows = await driver.fetch(_READ, list(after), list(after.values()), most_events, most_bytes)
+    for stream, epoch, head, pruned_to, seq, name, sent_at, body in rows:
+        kept = found.get(stream)
         if kept is None:
-            kept = found[row.id] = Kept(Head(row.epoch, row.head), row.pruned_to, [])
-        if row.seq is not None:
-            kept.events.append(KeptEvent(row.seq, row.name, row.sent_at, row.body))
+            kept = found[stream] = Kept(Head(epoch, head), pruned_to, [])
+        if seq is not None:
+            kept.events.append(KeptEvent(seq, name, sent_at, body))
     return found
 
 
