@@ -27,6 +27,8 @@ RIDERS = 6
 WATCHERS_A_NODE = 2
 GHOST_SLACK_SECONDS = 1.0 + TICK_SECONDS + SLACK_SECONDS
 """Nodes look for dots that are too old once a second."""
+SHARED_SECONDS = 3.0
+"""For so long nodes look after a change of sharing: if Redis goes away meanwhile they hide the rider, to be safe."""
 _LOOK_SECONDS = 0.05
 _FINISH_SECONDS = 30.0
 _WOKEN_SECONDS = 1.0
@@ -75,6 +77,7 @@ class Live:
     async def begin(self) -> None:
         """Everybody connects; riders share and start their tracks."""
         await asyncio.gather(*(rider.begin() for rider in self._riders))
+        await asyncio.sleep(SHARED_SECONDS)
 
     def work(self) -> Iterable[Awaitable[None]]:
         """Riders ride, watchers watch, and somebody compares."""

@@ -67,6 +67,10 @@ class Proxy:
         """Where the server on this port is reached through the proxy."""
         return self._behind[behind]
 
+    def told(self, data: bytes) -> bytes:
+        """What a server says, with the proxy's ports where it names its own."""
+        return self._told.rewritten(data)
+
     @property
     def connections(self) -> int:
         """Connections that the node has open."""
@@ -151,7 +155,7 @@ class Proxy:
             held += data
             if not held.endswith(_LINE_END) and len(held) < _LARGEST_HELD:
                 continue  # the rest of it is on its way: an address may be in two parts
-            pipe.node.write(self._told.rewritten(held))
+            pipe.node.write(self.told(held))
             held = b""
             await pipe.node.drain()
         raise _EndedError

@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import redis
@@ -16,13 +16,21 @@ from redis.retry import Retry
 
 from loadtests.stress.schedule import Topology
 from server.stack import RedisServer
-from server.stack.ports import HOST
+from server.stack.ports import HOST, free_port
 
 PortOf = Callable[[int], int]
 """Where a server's port is reached: by itself, or through a proxy."""
 
 SERVICE = "throttlecove"
 _DOWN_AFTER_MS = 1500
+_MASTERS = 3
+_SLOTS = 16_384
+_CLUSTER: Mapping[str, str] = {
+    "cluster-enabled": "yes",
+    "cluster-node-timeout": str(_DOWN_AFTER_MS),
+    "cluster-config-file": "nodes.conf",
+    "cluster-replica-validity-factor": "0",
+}
 _FORMED_SECONDS = 30.0
 _POLL_SECONDS = 0.05
 _ANSWER_SECONDS = 1.0
@@ -197,26 +205,25 @@ class Sentinel(Redises):
 class Cluster(Redises):
     """Three masters with a replica each."""
 
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        self._buses: list[int] = []
+
     async def start(self) -> None:
         """See the base class."""
-        settings = {
-            "cluster-enabled": "yes",
-            "cluster-node-timeout": str(_DOWN_AFTER_MS),
-            "cluster-config-file": "nodes.conf",
-            "cluster-replica-validity-factor": "0",
-        }
-        for number in range(1, 7):
-            server = self._server(f"redis-{number}", settings)
-            server.start()
-        addresses = [f"{HOST}:{server.port}" for server in self.servers]
-        cli = shutil.which("redis-cli") or "redis-cli"
-        create = [cli, "--cluster", "create", *addresses, "--cluster-replicas", "1", "--cluster-yes"]
-        process = await asyncio.create_subprocess_exec(
-            *create, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
-        )
-        said, _ = await process.communicate()
-        if process.returncode:
-            raise RuntimeError(f"the cluster was not made: {said.decode()[-500:]}")
+        for number in range(1, 2 * _MASTERS + 1):
+            self._buses.append(free_port())
+            self._server(f"redis-{number}", {**_CLUSTER, "cluster-port": str(self._buses[-1])}).start()
+        masters, replicas = self.servers[:_MASTERS], self.servers[_MASTERS:]
+        for number, master in enumerate(masters):
+            first, last = number * _SLOTS // _MASTERS, (number + 1) * _SLOTS // _MASTERS - 1
+            tell(master, "CLUSTER", "ADDSLOTSRANGE", first, last)
+            tell(master, "CLUSTER", "SET-CONFIG-EPOCH", number + 1)
+        for server, bus in zip(self.servers[1:], self._buses[1:], strict=True):
+            tell(masters[0], "CLUSTER", "MEET", HOST, server.port, bus)
+        await _until(self._has_met, "the servers of the cluster do not meet")
+        for master, replica in zip(masters, replicas, strict=True):
+            tell(replica, "CLUSTER", "REPLICATE", _text(tell(master, "CLUSTER", "MYID")))
         await _until(self._is_formed, "the cluster does not form")
 
     def url(self, port_of: PortOf = itself) -> str:
@@ -239,15 +246,12 @@ class Cluster(Redises):
             client.execute_command("CLUSTER", "FAILOVER")
         await _until(lambda: _role(replica) == "master", "the replica does not take over")
 
+    def _has_met(self) -> bool:
+        return all(_cluster(server).get("cluster_known_nodes") == str(2 * _MASTERS) for server in self.servers)
+
     def _is_formed(self) -> bool:
-        for server in self.servers:
-            with _client(server.port) as client:
-                facts = client.execute_command("CLUSTER", "INFO")
-            text = facts if isinstance(facts, str) else str(facts)
-            if "cluster_state:ok" not in text and "'cluster_state': 'ok'" not in text:
-                return False
         linked = sum(_master_of(server) is not None for server in self.servers)
-        return linked == len(self.servers) // 2
+        return linked == _MASTERS and all(_cluster(server)["cluster_state"] == "ok" for server in self.servers)
 
 
 def create(topology: Topology, directory: Path) -> Redises:
@@ -291,6 +295,11 @@ def _replication(server: RedisServer) -> dict[str, object]:
     except redis.RedisError:
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _cluster(server: RedisServer) -> dict[str, str]:
+    lines = _text(tell(server, "CLUSTER", "INFO")).splitlines()
+    return {name: value for name, _, value in (line.partition(":") for line in lines)}
 
 
 def _role(server: RedisServer) -> object:

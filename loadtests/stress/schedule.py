@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from random import Random
 
-FIRST_SECONDS = 4.0
+FIRST_SECONDS = 3.0
 """Everybody is connected and moves before the first fault."""
 CALM_SECONDS = 5.0
 """After the last fault, and after most others."""
