@@ -1,6 +1,6 @@
 # Every command does its own set-up; what is ready is skipped within a moment.
 .DEFAULT_GOAL := help
-.PHONY: help run page pictures test check setup stack stop verify-tracks bench load clean
+.PHONY: help run page pictures test check setup stack stop verify-tracks stress bench load clean
 
 TRACKS ?=
 ARGS ?=
@@ -38,6 +38,10 @@ verify-tracks: ## ride every track of TRACKS=directory through two nodes, with a
 	@test -d "$(TRACKS)" || { echo "$(TRACKS) is not a directory" >&2; exit 2; }
 	@scripts/setup
 	@.venv/bin/python -m loadtests.verify --tracks "$(TRACKS)" $(ARGS)
+
+stress: ## nodes, stores and network break by a seed while clients work, and every promise is checked (ARGS="--seed 1")
+	@scripts/setup
+	@.venv/bin/python -m loadtests.stress $(if $(ARGS),$(ARGS),--seed 1)
 
 bench: ## the worker against the bare COPY; ARGS=wire: the server against Node, python-socketio and a C floor
 	@scripts/setup
