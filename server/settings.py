@@ -33,6 +33,7 @@ _SCHEMES = {
 }
 _MASK = "**********"
 _SHORTEST_SECRET = 32
+_SHORTEST_PASSWORD = 16
 _LEAST_PASSWORD_KIB = 19 * 1024
 _LEAST_PASSWORD_PASSES = 2
 """Characters: what `openssl rand -hex 16` prints."""
@@ -166,6 +167,13 @@ class Settings(BaseSettings):
         description="Limit, after that, for sockets to be sent away, requests to be answered and the process to end.",
     )
 
+    admin_ui: bool = Field(
+        False, description="Whether Socket.IO's admin UI may look in (namespace `/admin`): sums alone in production."
+    )
+    admin_password: SecretStr | None = Field(
+        None, description="Its password, for the user `admin`; without one it is open, and in production not there."
+    )
+
     tick_milliseconds: Positive = Field(200, description="Length of a tick: frames, bus batches, group commits.")
     position_life_seconds: Seconds = Field(300, description="A dot without news leaves the map after this.")
     watched_interval_milliseconds: Positive = Field(1000, description="Send interval of a rider somebody watches.")
@@ -265,6 +273,11 @@ class Settings(BaseSettings):
                 f"THROTTLECOVE_PASSWORD_MEMORY_KIB is at least {_LEAST_PASSWORD_KIB} and THROTTLECOVE_PASSWORD_PASSES "
                 f"at least {_LEAST_PASSWORD_PASSES} in production (OWASP's Password Storage Cheat Sheet)"
             )
+        if self.admin_ui and not _is_password(self.admin_password):
+            raise MissingSecret(
+                f"set THROTTLECOVE_ADMIN_PASSWORD to at least {_SHORTEST_PASSWORD} characters, or do without "
+                "THROTTLECOVE_ADMIN_UI"
+            )
         if not _is_secret(self.zone_secret):
             raise MissingSecret(
                 f"set THROTTLECOVE_ZONE_SECRET to at least {_SHORTEST_SECRET} characters, and never change them: "
@@ -293,6 +306,10 @@ def _without_login(url: SecretStr) -> str:
 def _is_secret(value: SecretStr) -> bool:
     text = value.get_secret_value()
     return len(text.strip()) >= _SHORTEST_SECRET and text != _DEVELOPMENT_SECRET
+
+
+def _is_password(value: SecretStr | None) -> bool:
+    return value is not None and len(value.get_secret_value().strip()) >= _SHORTEST_PASSWORD
 
 
 def _origin(name: str, url: str) -> str:

@@ -12,7 +12,8 @@ As documented: `on`, `event`, `register_namespace`, `emit`, `send`, `call`, room
 - only namespaces with handlers exist, unless `namespaces` names others;
 - other nodes are reached through `nodes`: `emit`, `send`, `call`, `ask`, `enter_room`, `leave_room`, `close_room`,
   `disconnect`. What describes a client (its session, its transport, its rooms) is known on its own node only.
-Not offered, with an error that says so: `instrument`, `attach`, and the library's options, in whose place are those of
+- `instrument` shows the admin UI who is here, and not what is said (see `admin`).
+Not offered, with an error that says so: `attach`, and the library's options, in whose place are those of
 `WireOptions`.
 """
 
@@ -195,10 +196,6 @@ class SocketioApi(socketio.AsyncServer, ABC):  # type: ignore[misc]  # the libra
         """Let what handlers and CONNECTs have begun end, for five seconds, and cancel what then still runs."""
         await self.tasks.drain(_HANDLERS_SECONDS)
         await self.tasks.close()
-
-    def instrument(self, *_: object, **__: object) -> NoReturn:
-        """Not offered: it replaces the library's packet path, which is not in use."""
-        raise NotImplementedError("the Socket.IO Admin UI cannot look into this server; see its metrics")
 
     def attach(self, *_: object, **__: object) -> NoReturn:
         """Not offered: WebSockets do not go through the application; serve `app` with `uvicorn_options`."""

@@ -7,6 +7,7 @@ here knows how packets travel, and a node that emits never waits for another one
 import contextlib
 from collections.abc import Callable, Sequence
 from enum import StrEnum
+from functools import partial
 from typing import NamedTuple, Protocol
 
 from domain.kit.errors import RateLimited, Unavailable
@@ -57,6 +58,14 @@ class Fault(StrEnum):
     """No room can have this name."""
     UNCONFIRMED = "unconfirmed"
     """It has been made; that the room is heard by that node is not known."""
+
+
+class MovedIn(Protocol):
+    """Hears of the rooms of all namespaces."""
+
+    def __call__(self, namespace: str, room: str, sid: str, *, entered: bool) -> None:
+        """A socket has entered or left a room."""
+        ...
 
 
 class ThisNode(Protocol):
@@ -127,6 +136,7 @@ class Emitter:
         self._nodes = nodes
         self._namespaces: dict[str, Rooms] = {}
         self._expected = 0
+        self._moved: MovedIn | None = None
         if nodes is not None:
             nodes.attach(self)
 
@@ -146,6 +156,12 @@ class Emitter:
         if rooms is None:
             rooms = self._namespaces[namespace] = self._new_rooms(namespace)
         return rooms
+
+    def watch(self, moved: MovedIn) -> None:
+        """Have `moved` told of each socket here that enters or leaves a room."""
+        self._moved = moved
+        for namespace, rooms in self._namespaces.items():
+            rooms.moved = partial(moved, namespace)
 
     def dismiss(self, namespace: str) -> None:
         """Forget a namespace that has no socket."""
@@ -321,7 +337,12 @@ class Emitter:
     def _new_rooms(self, namespace: str) -> Rooms:
         nodes = self._nodes
         if nodes is None:
-            return Rooms()
-        return Rooms(
-            occupied=lambda room: nodes.occupied(namespace, room), vacated=lambda room: nodes.vacated(namespace, room)
-        )
+            rooms = Rooms()
+        else:
+            rooms = Rooms(
+                occupied=lambda room: nodes.occupied(namespace, room),
+                vacated=lambda room: nodes.vacated(namespace, room),
+            )
+        if self._moved is not None:
+            rooms.moved = partial(self._moved, namespace)
+        return rooms

@@ -60,6 +60,8 @@ class Engine:
         """What becomes of a session for which too much waits, or something durable for too long."""
         self.keeps_requests: Callable[[], bool] = lambda: False
         """Whether new sessions remember the request that opened them, which costs some memory each."""
+        self.counted: Callable[[Link], None] | None = None
+        """Has what is written to WebSockets counted, where somebody wants to know."""
         self._strangers_bytes = min(options.frame_bytes, _CONNECTS * options.auth_bytes)
         self._holding: list[Connection] = []
         self._listen = listen
@@ -136,6 +138,8 @@ class Engine:
 
     def open_websocket(self, link: Link, request: Request, answer: Callable[[str | None], bytes]) -> None:
         """A WebSocket that begins a session, or moves one. Raises Refusal."""
+        if self.counted is not None:
+            self.counted(link)
         secure = link.transport.get_extra_info("sslcontext") is not None
         connection = self.check(request, "https" if secure else "http")
         if request.query["transport"] != "websocket":

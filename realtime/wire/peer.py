@@ -385,6 +385,10 @@ class Peer:
             return self._root
         return self._sockets.get(namespace) if self._sockets is not None else None
 
+    def sockets(self) -> list[WireSocket]:
+        """Those that are open."""
+        return list(self._open_sockets())
+
     def _open_sockets(self) -> Iterator[WireSocket]:
         if self._root is not None:
             yield self._root

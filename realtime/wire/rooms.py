@@ -8,6 +8,7 @@ the loop ends over what the room was when it began. A socket's own id is a room 
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Protocol
 
 from realtime.wire.interface import Socket
 from realtime.wire.packets import Packet
@@ -20,6 +21,14 @@ LONGEST_NAME = 200
 _SOCKET_ID = re.compile(r"(?:(.*)\.)?[A-Za-z0-9_-]{20}", re.DOTALL)
 
 Members = dict[str, Socket]
+
+
+class Moved(Protocol):
+    """Hears of rooms."""
+
+    def __call__(self, room: str, sid: str, *, entered: bool) -> None:
+        """A socket has entered or left a room."""
+        ...
 
 
 class _Room:
@@ -57,6 +66,8 @@ class Rooms:
         """Which rooms a socket is in, for those that are in any."""
         self._occupied = occupied
         self._vacated = vacated
+        self.moved: Moved | None = None
+        """Told of each socket that enters or leaves a room, where somebody wants to know."""
 
     def __len__(self) -> int:
         return len(self._everybody.members)
@@ -117,6 +128,8 @@ class Rooms:
             self._rooms[room] = _Room()
             self._occupied(room)
         self._rooms[room].changing()[sid] = socket
+        if self.moved is not None:
+            self.moved(room, sid, entered=True)
         return True
 
     def leave(self, sid: str, room: str) -> None:
@@ -142,6 +155,8 @@ class Rooms:
         if not found.members:
             del self._rooms[room]
             self._vacated(room)
+        if self.moved is not None:
+            self.moved(room, sid, entered=False)
 
     # Writing
 

@@ -8,19 +8,22 @@ the layers above is in `interface`. Serve it with `serve`, or with the uvicorn s
 
 import functools
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import uvicorn
 
 from realtime.wire import foreign_options
+from realtime.wire.admin import Admin, Mode
+from realtime.wire.admin_endpoint import Auth
 from realtime.wire.api import SocketioApi
 from realtime.wire.application import Application, EngineFacade
-from realtime.wire.connection import Connection
+from realtime.wire.connection import Connection, Listener
 from realtime.wire.deadlines import Deadlines
 from realtime.wire.emitting import OtherNodes
 from realtime.wire.engine import Engine
 from realtime.wire.handover import Siblings, shared_http
+from realtime.wire.handshake import Request
 from realtime.wire.http import Bounds, bounded_http
 from realtime.wire.interface import Endpoint, Socket
 from realtime.wire.link import Link
@@ -51,6 +54,7 @@ class Wire(SocketioApi):
         foreign_options.refuse(others)
         self.options = options
         self._ack_id = 0
+        self._admin: Admin | None = None
         self._peers: dict[Connection, Peer] = {}
         self._endpoints: dict[str, Endpoint] = {}
         self.engine = Engine(options, self._listen)
@@ -89,6 +93,36 @@ class Wire(SocketioApi):
         """Engine.IO connections open, signed in or not."""
         return self.engine.doors.open
 
+    def instrument(
+        self,
+        auth: Auth | None = None,
+        mode: Mode = "development",
+        read_only: bool = False,
+        server_id: str | None = None,
+        namespace: str = "/admin",
+        server_stats_interval: float = 2,
+    ) -> Admin:
+        """Let Socket.IO's admin UI look in; for a server that does not serve yet. See `admin`, and python-socketio.
+
+        Raises ValueError without `auth`.
+        """
+        self._admin = Admin(
+            self,
+            auth,
+            mode=mode,
+            read_only=read_only,
+            server_id=server_id,
+            namespace=namespace,
+            stats_seconds=server_stats_interval,
+        )
+        return self._admin
+
+    async def shutdown(self) -> None:
+        """See `SocketioApi`."""
+        if self._admin is not None:
+            await self._admin.shutdown()
+        await super().shutdown()
+
     def next_ack_id(self) -> int:
         """An id for a packet that wants to be answered; each is somebody else's for a very long time."""
         self._ack_id = (self._ack_id + 1) % _MOST_ACK_ID
@@ -115,12 +149,29 @@ class Wire(SocketioApi):
         """`websocket` or `polling`."""
         return "websocket" if _connection(socket).on_websocket else "polling"
 
+    # What admins are shown
+
+    def sockets(self) -> Iterator[Socket]:
+        """Every open socket, in no order."""
+        for peer in self._peers.values():
+            yield from peer.sockets()
+
+    def session_of(self, socket: Socket) -> str:
+        """The id of its Engine.IO session, which whoever has it may go on with."""
+        return _connection(socket).sid
+
+    def seen_request_of(self, socket: Socket) -> Request | None:
+        """The request that opened its connection, if it was kept."""
+        return _connection(socket).request
+
     # What peers call
 
     def endpoint_of(self, namespace: str) -> Endpoint | None:
         """Who has the clients of a namespace; None when it does not exist."""
         endpoint = self._endpoints.get(namespace)
-        return endpoint if endpoint is not None else self.handler_endpoint(namespace)  # one may count nobody yet
+        if endpoint is None:
+            endpoint = self.handler_endpoint(namespace)  # one may count nobody yet
+        return endpoint if self._admin is None or endpoint is None else self._admin.watch(namespace, endpoint)
 
     def signed_in(self, peer: Peer, connection: Connection) -> None:
         """A connection has its first socket."""
@@ -133,10 +184,10 @@ class Wire(SocketioApi):
             self._connects.start(peer)
         self.engine.signed_out(connection)
 
-    def _listen(self, connection: Connection) -> Peer:
+    def _listen(self, connection: Connection) -> Listener:
         peer = self._peers[connection] = Peer(self, connection)
         self._connects.start(peer)
-        return peer
+        return peer if self._admin is None else self._admin.listener(connection, peer)
 
     def peer_ended(self, peer: Peer, connection: Connection) -> None:
         """A connection is over."""

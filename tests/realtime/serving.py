@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -92,11 +92,16 @@ class Serving:
 
 @asynccontextmanager
 async def serving(
-    endpoint: Endpoint | None, options: WireOptions | None = None, nodes: OtherNodes | None = None, **config: Any
+    endpoint: Endpoint | None,
+    options: WireOptions | None = None,
+    nodes: OtherNodes | None = None,
+    prepare: Callable[[Wire], object] = lambda wire: None,
+    **config: Any,
 ) -> AsyncIterator[Serving]:
-    """Serve `endpoint` until the block ends; nothing of it is left then."""
+    """Serve `endpoint` until the block ends; nothing of it is left then. `prepare` is given the wire before."""
     chosen = options or WireOptions()
     wire = Wire(chosen, endpoint, nodes=nodes)
+    prepare(wire)
     settings = {"port": 0, "lifespan": "off", "log_config": None, "access_log": False, "timeout_graceful_shutdown": 5}
     loaded = uvicorn.Config(wire.app(), **{**settings, **uvicorn_options(wire.engine), **config})
     loaded.load()

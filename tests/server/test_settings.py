@@ -43,6 +43,18 @@ def test_without_one_of_them_it_does_not(production: pytest.MonkeyPatch, variabl
         Settings().require_secrets()
 
 
+def test_the_admin_ui_needs_a_password_where_riders_are_real(production: pytest.MonkeyPatch) -> None:
+    production.setenv("THROTTLECOVE_ADMIN_UI", "true")
+    for password in ("", "too short"):
+        production.setenv("THROTTLECOVE_ADMIN_PASSWORD", password)
+        with pytest.raises(MissingSecret, match="THROTTLECOVE_ADMIN_PASSWORD"):
+            Settings().require_secrets()
+    production.setenv("THROTTLECOVE_ADMIN_PASSWORD", "16 letters and more")
+    settings = load()
+    assert settings.admin_ui
+    assert "letters" not in str(settings.shown())
+
+
 @pytest.mark.parametrize("variable", SECRETS)
 @pytest.mark.parametrize("secret", ["", " " * 40, "hunter2 hunter2 hunter2"])
 def test_an_empty_or_short_one_is_none(production: pytest.MonkeyPatch, variable: str, secret: str) -> None:

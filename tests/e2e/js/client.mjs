@@ -2,6 +2,7 @@
 //   {"do": "open",  "name": "anna", "url": "...", "parser": "json" or "msgpack", "options": {...},
 //   "obeys": whether it goes by itself when session:drain says so}       reports connect, connect_error, disconnect
 //   {"do": "emit",  "name": "anna", "event": "...", "payload": {...}, "id": 7}   reports {"ack": 7, "answer": {...}}
+//   {"do": "send",  "name": "anna", "event": "...", "args": [...]}    as emit, but waits for no answer
 //   {"do": "state", "name": "anna"}                                    reports {"active": whether it means to come back}
 //   {"do": "transport", "name": "anna"}                                reports {"event": "transport", "args": [its name]}
 //   {"do": "close", "name": "anna"}
@@ -28,6 +29,7 @@ const commands = {
   open,
   emit: ({ name, event, payload, id }) =>
     sockets.get(name).emit(event, payload, (answer) => report({ name, ack: id, answer })),
+  send: ({ name, event, args }) => sockets.get(name).emit(event, ...args),
   state: ({ name }) => report({ name, active: sockets.get(name).active }),
   transport: ({ name }) =>
     report({ name, event: "transport", args: [sockets.get(name).io.engine.transport.name] }),

@@ -187,7 +187,6 @@ async def test_rooms_that_cannot_be_entered(up: Serving) -> None:
 @pytest.mark.parametrize(
     "use",
     [
-        lambda wire: wire.instrument(auth=False),
         lambda wire: wire.attach(None),
         lambda wire: wire.manager.pre_connect("eio", "/"),
         lambda wire: wire.manager.sid_from_eio_sid("eio", "/"),
@@ -199,7 +198,9 @@ async def test_what_is_not_offered_says_so(up: Serving, use: Callable[[Wire], ob
 
 
 @asynccontextmanager
-async def two_nodes(url: str) -> AsyncIterator[tuple[Serving, Serving]]:
+async def two_nodes(
+    url: str, prepare: Callable[[Wire], object] = lambda wire: None
+) -> AsyncIterator[tuple[Serving, Serving]]:
     options = BusOptions(url, timeout_seconds=0.3, heartbeat_seconds=0.1, deaf_seconds=0.5, reconnect_seconds=0.02)
     async with AsyncExitStack() as stack:
         ups, tasks = [], []
@@ -207,7 +208,7 @@ async def two_nodes(url: str) -> AsyncIterator[tuple[Serving, Serving]]:
             rooms = RedisRooms(name, SystemClock(), options, BusMetrics(CollectorRegistry()))
             tasks.append(asyncio.create_task(rooms.run()))
             await eventually(lambda rooms=rooms: rooms.connected)
-            ups.append(await stack.enter_async_context(serving(None, WireOptions(node_name=name), rooms)))
+            ups.append(await stack.enter_async_context(serving(None, WireOptions(node_name=name), rooms, prepare)))
             add_handlers(ups[-1].wire)
         yield ups[0], ups[1]
         await stack.aclose()
