@@ -1,16 +1,20 @@
-"""Two nodes behind the shipped nginx: every transport, a node that dies, and what the proxy itself refuses."""
+"""Two machines behind the shipped nginx, one of them with two nodes behind its port: every transport, a machine that
+dies, and what the proxy itself refuses.
+"""
 
 import asyncio
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.deploy.nginx import nginx
 from tests.e2e.phones import PASSWORD, Phone, around, fix, register
-from tests.e2e.processes import Node, Site, site
+from tests.e2e.processes import Machine, Node, Site, site
 from tests.support import eventually
 from tests.support.databases import Databases
 from tests.support.servers import new_redis, running
@@ -22,7 +26,7 @@ TRANSPORTS = [["websocket"], ["polling"], ["polling", "websocket"]]
 class Front:
     url: str
     log: Path
-    one: Node
+    one: Machine
     two: Node
 
 
@@ -36,14 +40,21 @@ def front(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Ite
             yield Front(url, directory / "nginx.log", one, two)
 
 
-async def started(shared: Site) -> list[Node]:
-    return await shared.nodes("one", "two")
+async def started(shared: Site) -> tuple[Machine, Node]:
+    one, two = await asyncio.gather(shared.machine("one", 2), shared.node("two"))
+    return one, two
+
+
+async def metric(node: Node, name: str) -> float:
+    """Of all nodes behind the port."""
+    async with httpx.AsyncClient() as client:
+        text = (await client.get(f"{node.url}/metrics")).text
+    families = text_string_to_metric_families(text)
+    return sum(sample.value for family in families for sample in family.samples if sample.name == name)
 
 
 async def sockets(node: Node) -> float:
-    async with httpx.AsyncClient() as client:
-        text = (await client.get(f"{node.url}/metrics")).text
-    return next(float(line.split()[1]) for line in text.splitlines() if line.startswith("throttlecove_sockets "))
+    return await metric(node, "throttlecove_sockets")
 
 
 async def rides(phone: Phone, latitude: float) -> None:
@@ -69,6 +80,23 @@ async def test_every_transport_reaches_both_nodes_and_riders_see_each_other(fron
         await phone.disconnect()
 
 
+async def test_a_session_is_found_on_its_machine_whichever_of_its_nodes_has_it(front: Front) -> None:
+    """nginx knows the machine by the beginning of the id, and keeps connections to it open for requests of all."""
+    sids: dict[str, str] = {}
+    async with httpx.AsyncClient(headers={"Connection": "close"}) as client:
+        while len(sids) < 2:  # each by a connection of its own, to either node of the machine
+            answer = await client.get(f"{front.one.url}/socket.io/?EIO=4&transport=polling")
+            sid = json.loads(answer.text[1:])["sid"]
+            sids[sid.rpartition(".")[0]] = sid
+    assert set(sids) == {"one.0", "one.1"}
+    async with httpx.AsyncClient(base_url=front.url, params={"EIO": "4", "transport": "polling"}) as client:
+        for _ in range(3):
+            for sid in sids.values():
+                answer = await client.post("/socket.io/", params={"sid": sid}, content="3")
+                assert (answer.status_code, answer.text) == (200, "ok")
+    assert await metric(front.one, "throttlecove_handovers_total") >= 5
+
+
 async def test_when_a_node_dies_its_riders_come_back_at_the_other(front: Front) -> None:
     phones = [Phone(await register(front.one.url)) for _ in range(6)]
     for number, phone in enumerate(phones):
@@ -88,7 +116,7 @@ async def test_when_a_node_dies_its_riders_come_back_at_the_other(front: Front) 
     for phone in phones:
         await phone.disconnect()
     front.one.start()
-    await front.one.ready()
+    await front.one.serves()
 
 
 async def test_a_caller_cannot_say_where_it_comes_from(front: Front) -> None:

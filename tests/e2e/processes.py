@@ -161,9 +161,13 @@ class Machine(Node):
                 child.kill()
         psutil.wait_procs(every)
 
-    async def ready(self) -> None:
-        """Wait until all nodes serve."""
+    async def serves(self) -> None:
+        """Wait until one of the nodes serves."""
         await super().ready()
+
+    async def ready(self) -> None:
+        """Wait until all of them do."""
+        await self.serves()
 
         async def all_serve() -> bool:
             found = (await client.get(f"{self.url}/ready")).json()["nodes"]
