@@ -53,6 +53,10 @@ class Rider(Person):
 
     @task
     def ride(self) -> None:
+        """The only task: Locust would give a kind of rider with a task of its own this one as well."""
+        self.ride_on()
+
+    def ride_on(self) -> None:
         """Send where we are."""
         fix = self.next_fix()
         SENT.note(self.phone.rider, fix["latitude"], fix["longitude"])
@@ -81,10 +85,9 @@ class TunnelRider(Rider):
     weight = 1
     _LONGEST_TUNNEL_SECONDS = 4.0
 
-    @task
-    def ride(self) -> None:
+    def ride_on(self) -> None:
         """A fix in the open, a tunnel, and the way back."""
-        super().ride()
+        super().ride_on()
         self.phone.cut()
         kept = []
         out = time.time() + random.uniform(1.0, self._LONGEST_TUNNEL_SECONDS)

@@ -18,7 +18,7 @@ async def test_riders_watchers_readers_and_tunnels_without_a_failure(one_site: S
     one_site.worker()
     command = [sys.executable, "-m", "loadtests.load", "--url", node.url, "--csv", str(tmp_path / "load")]
     process = await asyncio.create_subprocess_exec(
-        *command, "--users", "10", "--per-second", "10", "--seconds", "22", stdout=asyncio.subprocess.PIPE
+        *command, "--users", "10", "--per-second", "10", "--seconds", "10", stdout=asyncio.subprocess.PIPE
     )
     table = (await process.communicate())[0].decode()
     assert process.returncode == 0, table
