@@ -34,7 +34,8 @@ class Front:
 def front(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Front]:
     directory = tmp_path_factory.mktemp("front")
     redis = new_redis(directory / "redis")
-    with databases.migrated() as database_url, running(redis), site(database_url, redis.url, directory) as shared:
+    slow_end = {"THROTTLECOVE_DRAIN_NOTICE_SECONDS": "30"}
+    with databases.migrated() as store, running(redis), site(store, redis.url, directory, slow_end) as shared:
         one, two = asyncio.run(started(shared))
         with nginx(directory, {"one": one.port, "two": two.port}) as url:
             yield Front(url, directory / "nginx.log", one, two)
@@ -142,9 +143,24 @@ async def test_what_the_proxy_refuses_is_a_problem_as_well(front: Front) -> None
         for inner in ("/metrics", "/ready"):
             assert (await client.get(inner)).status_code == 404
         assert (await client.get("/health")).json()["status"] == "healthy"
+        await assert_the_other_node_is_tried(front)
         front.one.kill()
         front.two.kill()
         gone = await client.get("/health")
         assert (gone.status_code, gone.json()["code"]) == (503, "unavailable")
         assert gone.headers["retry-after"] == "5"
     assert "bounds" not in front.log.read_text()
+
+
+async def assert_the_other_node_is_tried(front: Front) -> None:
+    """A node that is stopping sends new connections on, and nginx brings them to the one that is not."""
+    front.one.terminate()
+    async with httpx.AsyncClient() as client:
+
+        async def refuses() -> bool:
+            return (await client.get(f"{front.one.url}/socket.io/?EIO=4&transport=polling")).status_code == 503
+
+        await eventually(refuses)
+        for _ in range(3):
+            answer = await client.get(f"{front.url}/socket.io/?EIO=4&transport=polling")
+            assert answer.text.startswith('0{"sid":"two.'), answer.text
