@@ -195,19 +195,24 @@ async def _carry_out(
     async with asyncio.TaskGroup() as group:
         for fault in schedule:
             await asyncio.sleep(max(0.0, began + fault.at - time.monotonic()))
-            await _until_others_are_healed(run.timeline, fault)
+            began += await _until_others_are_healed(run.timeline, fault)
             group.create_task(do(fault), name=fault.kind)
     await asyncio.sleep(calm_seconds)
 
 
-async def _until_others_are_healed(timeline: Timeline, fault: Fault) -> None:
-    """A healing may take longer than was drawn. The pause of a node is waited for by faults of nodes only."""
-    waited = False
+async def _until_others_are_healed(timeline: Timeline, fault: Fault) -> float:
+    """A healing may take longer than was drawn: how many seconds later everything is from here on.
+
+    The pause of a node is waited for by faults of nodes only.
+    """
+    asked = time.monotonic()
     while any(each.fault.kind is not Kind.NODE_PAUSED or fault.node is not None for each in timeline.going_on()):
-        waited = True
         await asyncio.sleep(_CHECK_SECONDS)
-    if waited:
-        await asyncio.sleep(_CALM_AFTER_LATE_SECONDS)
+    waited = time.monotonic() - asked
+    if waited < _CHECK_SECONDS:
+        return 0.0
+    await asyncio.sleep(_CALM_AFTER_LATE_SECONDS)
+    return waited + _CALM_AFTER_LATE_SECONDS
 
 
 async def _guard(system: System) -> None:

@@ -224,7 +224,11 @@ class System:
     async def _migrate(self) -> None:
         migrate = [sys.executable, "-m", "server", "migrate"]
         environment = self._environment(self.redis_url)
-        await asyncio.to_thread(subprocess.run, migrate, check=True, env=environment, stdout=subprocess.DEVNULL)
+        done = await asyncio.to_thread(
+            subprocess.run, migrate, check=False, env=environment, capture_output=True, text=True
+        )
+        if done.returncode:
+            raise DidNotStart(f"the database was not migrated:\n{done.stderr}")
 
     async def _stop_processes(self) -> None:
         await asyncio.gather(*(node.stop() for node in self.nodes), *([self.worker.stop()] if self.worker else []))
