@@ -20,6 +20,8 @@ class Child:
         self._process: asyncio.subprocess.Process | None = None
         self._lifeline: socket.socket | None = None
         self._served_since: float | None = None
+        self._told = False
+        """Whether this process was sent a signal."""
 
     @property
     def pid(self) -> int | None:
@@ -54,6 +56,7 @@ class Child:
     async def begin(self) -> bool:
         """Start the process; True once it listens, False when it ends before."""
         self._served_since = None
+        self._told = False
         ours, its = socket.socketpair()
         try:
             self._process = await asyncio.create_subprocess_exec(
@@ -86,8 +89,14 @@ class Child:
     def send(self, number: int) -> None:
         """A signal, if it runs."""
         if self.runs and self._process is not None:
+            self._told = True
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._process.pid, number)
+
+    def stop(self) -> None:
+        """Have it end, unless it was told to."""
+        if not self._told:
+            self.send(signal.SIGTERM)
 
     def _let_go(self) -> None:
         if self._lifeline is not None:

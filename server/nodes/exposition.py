@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-_UP = "throttlecove_node_up"
+UP = "throttlecove_node_up"
 _UP_MEANING = "1 for each node behind this port that answers its siblings."
 
 
@@ -11,9 +11,9 @@ def join(texts: Mapping[str, bytes | None]) -> bytes:
     families: dict[str, list[str]] = {}
     for node, text in texts.items():
         if text is not None:
-            _add(families, node, text.decode().splitlines())
-    ups = [f'{_UP}{{node="{node}"}} {float(text is not None)}' for node, text in texts.items()]
-    families[_UP] = [f"# HELP {_UP} {_UP_MEANING}", f"# TYPE {_UP} gauge", *ups]
+            _add(families, node, text.decode().split("\n"))
+    ups = [f'{UP}{{node="{node}"}} {float(text is not None)}' for node, text in texts.items()]
+    families[UP] = [f"# HELP {UP} {_UP_MEANING}", f"# TYPE {UP} gauge", *ups]
     return "".join(f"{line}\n" for lines in families.values() for line in lines).encode()
 
 
@@ -22,7 +22,7 @@ def _add(families: dict[str, list[str]], node: str, lines: Iterable[str]) -> Non
     label = f'node="{node}"'
     family: list[str] = []
     described = False
-    for line in lines:
+    for line in filter(None, lines):
         if line.startswith("# HELP "):
             name = line.split(" ", 3)[2]
             described = name in families

@@ -19,6 +19,7 @@ from pathlib import Path
 import structlog
 
 from server.nodes.child import Child
+from server.nodes.place import too_long
 
 FIRST_PAUSE_SECONDS = 0.25
 """Before a node that has ended is started again; each further pause is twice as long."""
@@ -46,6 +47,9 @@ class Family:
 def run(family: Family) -> int:
     """Run until a signal ends it: 0 when all nodes then end well, 1 when one does not, or cannot be begun."""
     with tempfile.TemporaryDirectory(prefix="throttlecove-") as directory:
+        if too_long(Path(directory)):
+            sys.stderr.write(f"the path {directory} is too long for sockets in it: set TMPDIR to a shorter one\n")
+            return 1
         return asyncio.run(Parent(family, Path(directory)).run())
 
 
@@ -145,8 +149,8 @@ class Parent:
                 _log.info("node_listens_again", name=child.name, pid=child.pid)
             elif self._stop.is_set():
                 self._failed = True
-            if self._stop.is_set():  # while there was no process yet that it could have been told
-                child.send(signal.SIGTERM)
+            if self._stop.is_set():
+                child.stop()  # there may have been no process yet that could be told
 
     async def _stops_within(self, seconds: float) -> bool:
         with contextlib.suppress(TimeoutError):
@@ -160,7 +164,7 @@ class Parent:
         self._stop.set()
         told = [child for child in self._children if child.runs]
         for child in told:
-            child.send(signal.SIGTERM)
+            child.stop()
         ended = asyncio.gather(*(child.ended() for child in self._children))
         try:
             await asyncio.wait_for(ended, self._limit_seconds)

@@ -1,6 +1,6 @@
 """Probes of all nodes behind one port, whichever of them is asked: the others are asked over their Unix sockets.
 
-Who does not answer within a second of this node's own answer counts as away. The machine lives while any of its nodes
+Who does not answer soon after this node itself counts as away. The machine lives while any of its nodes
 answers, and is ready while any of them can serve: the kernel gives a node that has gone no connections, so taking the
 whole machine out for one that starts again would do the harm it is meant to prevent.
 """
@@ -18,7 +18,8 @@ from server.nodes.place import Place
 from server.nodes.questions import Answers, ask
 from server.probes import Probes
 
-_PATIENCE_SECONDS = 1.0
+PATIENCE_SECONDS = 1.0
+"""For siblings, from this node's own answer on."""
 _AWAY = {"status": Status.UNHEALTHY, "detail": "it does not answer: it starts, has ended, or stands still"}
 
 Said = dict[str, bytes | None]
@@ -28,8 +29,11 @@ Said = dict[str, bytes | None]
 class JoinedProbes:
     """The answers of a node and its siblings."""
 
-    def __init__(self, own: Probes, place: Place, tasks: TaskOwner) -> None:
+    def __init__(
+        self, own: Probes, place: Place, tasks: TaskOwner, *, patience_seconds: float = PATIENCE_SECONDS
+    ) -> None:
         self._own = own
+        self._patience_seconds = patience_seconds
         self._place = place
         self._tasks = tasks
 
@@ -59,7 +63,7 @@ class JoinedProbes:
         try:
             said: Said = {self._place.own: await own()}
             if asked:
-                await asyncio.wait(asked.values(), timeout=_PATIENCE_SECONDS)
+                await asyncio.wait(asked.values(), timeout=self._patience_seconds)
         finally:
             for task in asked.values():
                 task.cancel()

@@ -8,6 +8,8 @@ from prometheus_client.metrics_core import Metric
 
 from domain.kit.clock import SystemClock
 from server.app import create_app
+from server.nodes.exposition import UP
+from server.nodes.giving import Handovers
 from server.settings import Settings
 from server.wiring import build
 from workers.metrics import WorkerMetrics
@@ -29,7 +31,8 @@ def name_of(metric: Metric) -> str:
 async def test_the_page_lists_what_is_served() -> None:
     node, worker = CollectorRegistry(), CollectorRegistry()
     create_app(build(Settings(), SystemClock(), node, "127.0.0.1:1"))
+    Handovers(node)
     WorkerMetrics(worker)
-    served = {name_of(metric) for registry in (node, worker) for metric in registry.collect()} | LATER
+    served = {name_of(metric) for registry in (node, worker) for metric in registry.collect()} | LATER | {UP}
     rows = re.findall(r"^\| `(throttlecove_\w+)", PAGE.read_text("utf-8"), re.MULTILINE)
     assert sorted(rows) == sorted(served)

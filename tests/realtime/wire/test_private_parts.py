@@ -1,6 +1,7 @@
 """The parts of uvicorn, websockets and python-socketio that the wire leans on and that nobody promised to keep.
 
-When one of these fails after an update, read `realtime/wire/{http,link,engine,server}.py` against the new version.
+When one of these fails after an update, read `realtime/wire/{http,handover,link,engine,server}.py` against the new
+version.
 """
 
 import inspect
@@ -10,6 +11,7 @@ import pytest
 import socketio
 from uvicorn.config import Config
 from uvicorn.middleware.proxy_headers import _TrustedHosts
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from uvicorn.server import Server
@@ -72,6 +74,16 @@ def test_uvicorn_makes_a_cycle_when_a_head_is_complete_and_none_for_an_upgrade()
     for state in ("more_body = True", "response_started = False", "response_complete = False"):
         assert f"self.{state}" in source(RequestResponseCycle.__init__)
     assert not {"on_chunk_header", "on_chunk_complete"} & vars(HttpToolsProtocol).keys()
+
+
+def test_uvicorn_says_when_an_answer_is_given_and_begins_a_request_as_our_protocol_class_does() -> None:
+    """What `handover` leans on: one request at a time, the next one when `on_response_complete` was called."""
+    body = source(HttpToolsProtocol.on_response_complete)
+    assert "self.flow.resume_reading()" in body
+    assert body.index("if self.pipeline:") < body.index("self.timeout_keep_alive_task = self.loop.call_later(")
+    assert "on_response=self.on_response_complete," in source(HttpToolsProtocol.on_headers_complete)
+    assert 'self.url = b""' in source(HttpToolsProtocol.on_message_begin)
+    assert "self._transport.pause_reading()" in source(FlowControl.pause_reading)
 
 
 def test_httptools_says_where_the_websocket_begins_and_what_failed() -> None:
