@@ -15,6 +15,7 @@ import redis
 from server.stack import PostgresServer, RedisServer
 from tests.support.databases import Databases
 from tests.support.memory import directory_in_memory
+from tests.support.redis_topologies import RedisCluster, RedisWithSentinel, running_cluster, running_with_sentinel
 from tests.support.servers import TestServers, migrated_and_stopped, new_postgres, new_redis, running
 
 _REDIS_DATABASES = 16
@@ -81,6 +82,42 @@ def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
     server = new_redis(tmp_path / "redis")
     with running(server):
         yield server
+
+
+@pytest.fixture(scope="session")
+def _cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisCluster]:
+    with running_cluster(tmp_path_factory.mktemp("cluster")) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def redis_cluster(_cluster: RedisCluster) -> Iterator[RedisCluster]:
+    """A Redis Cluster of three masters with a replica each, empty; whatever is done to it, it is healed afterwards."""
+    _cluster.empty()
+    yield _cluster
+    _cluster.heal()
+
+
+@pytest.fixture(scope="session")
+def _with_sentinel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisWithSentinel]:
+    with running_with_sentinel(tmp_path_factory.mktemp("sentinel")) as servers:
+        yield servers
+
+
+@pytest.fixture
+def redis_with_sentinel(_with_sentinel: RedisWithSentinel) -> Iterator[RedisWithSentinel]:
+    """A Redis master with a replica and a sentinel, empty; whatever is done to it, it is healed afterwards."""
+    _with_sentinel.empty()
+    yield _with_sentinel
+    _with_sentinel.heal()
+
+
+@pytest.fixture(params=["one", "sentinel", "cluster"])
+def any_redis_url(request: pytest.FixtureRequest) -> str:
+    """The address of an empty Redis of each topology in turn, shared with other tests of this process."""
+    fixtures = {"one": "redis_url", "sentinel": "redis_with_sentinel", "cluster": "redis_cluster"}
+    found = request.getfixturevalue(fixtures[request.param])
+    return found if isinstance(found, str) else str(found.url)
 
 
 @pytest.fixture(scope="session")

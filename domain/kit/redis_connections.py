@@ -171,7 +171,7 @@ class Place:
                 if line is None or not line.open:
                     line = self._line = await self._connect()
                 if self._closed:
-                    await line.aclose()
+                    line.close()
                 return line.begin(packed(commands), len(commands))
         finally:
             self._before_it -= 1
@@ -185,11 +185,11 @@ class Place:
             await connection.disconnect(nowait=True)
             raise
 
-    async def aclose(self) -> None:
+    def close(self) -> None:
         """Give the connection up for good; calls under way fail."""
         self._closed = True
         if self._line is not None:
-            await self._line.aclose()
+            self._line.close()
 
 
 async def heeding_cancellation(work: Awaitable[T]) -> T:

@@ -149,10 +149,6 @@ class Line:
         """End the connection; calls under way fail."""
         self._pipe.close()
 
-    async def aclose(self) -> None:
-        """The same, and the loop has had its turn to let go of the socket."""
-        await self._pipe.aclose()
-
     def _answered(self, answer: Any) -> None:
         if isinstance(answer, hiredis.PushNotification):
             return

@@ -72,7 +72,8 @@ class OneSender:
 
     async def aclose(self) -> None:
         """See `Sender`."""
-        await self._place.aclose()
+        self._place.close()
+        await asyncio.sleep(0)  # the loop's turn to let go of the socket
 
 
 class ClusterSender:
@@ -115,7 +116,8 @@ class ClusterSender:
     async def aclose(self) -> None:
         """See `Sender`."""
         for place in self._places.values():
-            await place.aclose()
+            place.close()
+        await asyncio.sleep(0)
 
     def _to(self, address: Address) -> Place:
         place = self._places.get(address)
@@ -181,7 +183,7 @@ class ClusterSender:
     async def _refresh(self, seen: int | None) -> None:
         await self._map.refresh(seen)
         for address in self._places.keys() - self._map.masters:
-            await self._places.pop(address).aclose()
+            self._places.pop(address).close()
 
 
 def _named(error: AskError, sender: Address) -> Address:

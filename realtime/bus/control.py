@@ -157,8 +157,8 @@ class ControlLog:
 
         After a failover or a loss of data the stream's newest id may be lower than the last one read.
         """
-        (seconds, _), newest = await self._reading.batch(
-            [("TIME",), ("XREVRANGE", CONTROL_STREAM, "+", "-", "COUNT", 1)]
+        newest, (seconds, _) = await self._reading.batch(
+            [("XREVRANGE", CONTROL_STREAM, "+", "-", "COUNT", 1), ("TIME",)]  # of the master that stamps the entries
         )
         if self._last is None or not newest or _order(newest[0][0]) < _order(self._last):
             self._last = b"%d-0" % max(0, int(seconds) * 1000 - self._remember_ms)

@@ -69,11 +69,7 @@ class Done(msgspec.Struct, frozen=True, array_like=True, tag="done", gc=False):
     fault: Fault | None = None
 
 
-class Beat(msgspec.Struct, frozen=True, array_like=True, tag="beat", gc=False):
-    """What a node says to itself, to know that it hears."""
-
-
-Message = Emitted | PassedOn | Answered | Asked | Done | Beat
+Message = Emitted | PassedOn | Answered | Asked | Done
 
 encode = msgspec.msgpack.Encoder().encode
 decode = msgspec.msgpack.Decoder(Message).decode

@@ -10,20 +10,18 @@ it once, by the same code that the sender's node would have used.
 
 import asyncio
 import itertools
-import math
 import secrets
 
 import msgspec
 import structlog
 
 from domain.kit.clock import Clock
-from domain.kit.errors import Problem, Unavailable
+from domain.kit.errors import Problem
 from domain.kit.tasks import TaskOwner
 from realtime.bus.connections import BusOptions
 from realtime.bus.metrics import BusMetrics
 from realtime.bus.room_messages import (
     Asked,
-    Beat,
     Done,
     Emitted,
     Message,
@@ -60,8 +58,6 @@ class RedisRooms:
     def __init__(self, node: str, clock: Clock, options: BusOptions, metrics: BusMetrics) -> None:
         self._node = node
         self._sender = f"{node}#{secrets.token_hex(8)}"
-        self._clock = clock
-        self._options = options
         self._metrics = metrics
         self._here: ThisNode | None = None
         self._speech = Speech(options, metrics)
@@ -71,16 +67,24 @@ class RedisRooms:
         self._seen = _Recent(_REMEMBERED)
         self._questions: dict[int, Question] = {}
         self._reports: set[Report] = set()
-        self._heard_at = -math.inf
         self._ear = Subscriber(
-            clock, options, on_message=self._message, on_restored=lambda: None, name=f"rooms-ear:{node}"
+            clock,
+            options,
+            on_message=self._message,
+            on_restored=lambda: None,
+            on_proof=self._proved,
+            name=f"rooms-ear:{node}",
         )
         self._own = (sender_channel(self._sender), *([node_channel(node)] if node else []))
 
     @property
     def connected(self) -> bool:
         """Whether this node is subscribed to what it wishes, and has heard itself recently."""
-        return self._ear.restored and self._silence() < self._options.deaf_seconds
+        return self._ear.connected
+
+    def heard_seconds_ago(self) -> float:
+        """The age of the last heartbeat that came through Redis and back; infinite before the first."""
+        return self._ear.heard_seconds_ago()
 
     @property
     def subscriptions(self) -> int:
@@ -89,7 +93,7 @@ class RedisRooms:
 
     @property
     def losses(self) -> int:
-        """How often the connection that hears was lost."""
+        """How often a connection that hears was lost, or a channel moved away from one: something may be missing."""
         return self._ear.losses
 
     @property
@@ -98,12 +102,12 @@ class RedisRooms:
         return len(self._questions)
 
     async def run(self) -> None:
-        """Hear, speak, prove it, and reconnect, until cancelled."""
+        """Hear, speak, and reconnect, until cancelled."""
         for channel in self._own:
             self._ear.wish(channel)
         try:
             async with TaskOwner("rooms") as owner:
-                works = {"hear": self._ear.run(), "speak": self._speech.run(), "beat": self._beat()}
+                works = {"hear": self._ear.run(), "speak": self._speech.run()}
                 await asyncio.gather(*(owner.start(work, name) for name, work in works.items()))
         finally:
             for report in list(self._reports):
@@ -173,6 +177,10 @@ class RedisRooms:
 
     # What is heard
 
+    def _proved(self, round_trip_seconds: float | None) -> None:
+        if round_trip_seconds is None:
+            self._metrics.failures.labels("heartbeat").inc()
+
     def _message(self, name: bytes, data: bytes) -> None:
         try:
             message: Message = decode(data)
@@ -184,9 +192,7 @@ class RedisRooms:
             _log.exception("room_message_failed")
 
     def _act_on(self, message: Message) -> None:
-        if isinstance(message, Beat):
-            self._heard_at = self._clock.monotonic()
-        elif isinstance(message, Emitted):
+        if isinstance(message, Emitted):
             self._heard(message)
         elif isinstance(message, Asked):
             if self._here is not None:
@@ -225,24 +231,6 @@ class RedisRooms:
                 self._metrics.failures.labels("room_question").inc()
                 _log.warning("room_question_refused", code=problem.code.value)
         report.begin()
-
-    # Whether anything is heard
-
-    async def _beat(self) -> None:
-        """Speak to ourselves, and give up a connection on which we do not hear it."""
-        own, beat = sender_channel(self._sender), encode(Beat())
-        while True:
-            try:
-                await self._speech.say((own,), beat)
-            except Unavailable:
-                self._metrics.failures.labels("heartbeat").inc()
-            if self._ear.restored and self._silence() > self._options.deaf_seconds:
-                _log.warning("rooms_deaf", silent_seconds=round(self._silence(), 3))
-                self._ear.reset()
-            await self._clock.sleep(self._options.heartbeat_seconds)
-
-    def _silence(self) -> float:
-        return self._clock.monotonic() - max(self._heard_at, self._ear.restored_at)
 
 
 class _Recent:

@@ -6,17 +6,15 @@ client gets them, so that a node that hears one only frames it.
 """
 
 import asyncio
-import math
 import secrets
 from collections import deque
 from collections.abc import Callable, Sequence
 
 import msgspec
-import structlog
 
 from domain.kit.clock import Clock
 from domain.kit.errors import Unavailable
-from domain.kit.tasks import TaskOwner
+from domain.kit.tasks import run_together
 from domain.streams.rules import Appended
 from realtime.bus.connections import BusOptions, Command, RedisLink
 from realtime.bus.metrics import BusMetrics
@@ -30,7 +28,6 @@ _FORMAT = b"\x01"
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Appended).decode
-_log = structlog.get_logger(__name__)
 
 
 def hinted_on(stream: str) -> str:
@@ -42,21 +39,22 @@ class RedisStreamHints:
     """Implements the domain's `StreamHints`, and hears those of other nodes."""
 
     def __init__(self, clock: Clock, options: BusOptions, metrics: BusMetrics) -> None:
-        self._clock = clock
-        self._options = options
         self._metrics = metrics
         self._sender = secrets.token_bytes(_SENDER_BYTES)
         self._header = _FORMAT + self._sender
         self._link = RedisLink(options, name="stream-hints")
-        self._beat_channel = hinted_on(f"node:{self._sender.hex()}")
-        self._heard_at = -math.inf
         self._unsaid: deque[Appended] = deque()
         self._unsaid_bytes = 0
         self._more = asyncio.Event()
         self._on_said: Callable[[Appended], None] = lambda appended: None
         self._on_restored: Callable[[], None] = lambda: None
         self._ear = Subscriber(
-            clock, options, on_message=self._message, on_restored=self._restored, name="stream-hints-ear"
+            clock,
+            options,
+            on_message=self._message,
+            on_restored=self._restored,
+            on_proof=self._proved,
+            name="stream-hints-ear",
         )
 
     def attach(self, on_said: Callable[[Appended], None], on_restored: Callable[[], None]) -> None:
@@ -67,12 +65,12 @@ class RedisStreamHints:
     @property
     def connected(self) -> bool:
         """Whether this node hears what it wishes to, and has heard itself recently."""
-        return self._ear.restored and self._silence() < self._options.deaf_seconds
+        return self._ear.connected
 
     @property
     def subscriptions(self) -> int:
         """Streams of which this node wishes to hear."""
-        return max(0, len(self._ear) - 1)
+        return len(self._ear)
 
     @property
     def losses(self) -> int:
@@ -81,7 +79,7 @@ class RedisStreamHints:
 
     def heard_seconds_ago(self) -> float:
         """The age of the last heartbeat that went through Redis and back; infinite before the first."""
-        return self._clock.monotonic() - self._heard_at
+        return self._ear.heard_seconds_ago()
 
     def listen(self, stream: str) -> None:
         """Hear of this stream from some moment soon on; what was said before that moment is not heard."""
@@ -104,12 +102,9 @@ class RedisStreamHints:
         self._more.set()
 
     async def run(self) -> None:
-        """Hear, say, and prove that it hears, until cancelled."""
-        self._ear.wish(self._beat_channel)
+        """Hear and say, until cancelled."""
         try:
-            async with TaskOwner("stream-hints") as owner:
-                works = {"hear": self._ear.run(), "say": self._say(), "beat": self._beat()}
-                await asyncio.gather(*(owner.start(work, name) for name, work in works.items()))
+            await run_together("stream-hints", {"hear": self._ear.run(), "say": self._say()})
         finally:
             await self._link.aclose()
 
@@ -132,14 +127,15 @@ class RedisStreamHints:
 
     # What is heard
 
+    def _proved(self, round_trip_seconds: float | None) -> None:
+        if round_trip_seconds is None:
+            self._metrics.failures.labels("heartbeat").inc()
+
     def _message(self, _channel: bytes, message: bytes) -> None:
         if not message.startswith(_FORMAT):
             self._metrics.failures.labels("unknown_format").inc()
             return
-        ours = message[1 : 1 + _SENDER_BYTES] == self._sender
-        if ours:
-            if len(message) == len(self._header):
-                self._heard_at = self._clock.monotonic()
+        if message[1 : 1 + _SENDER_BYTES] == self._sender:
             return  # what this node says it has heard already
         try:
             appended = _decode(message[1 + _SENDER_BYTES :])
@@ -150,18 +146,3 @@ class RedisStreamHints:
 
     def _restored(self) -> None:
         self._on_restored()
-
-    async def _beat(self) -> None:
-        """Speak to ourselves through Redis, and give up a connection on which we do not hear it."""
-        while True:
-            try:
-                await self._link.call("SPUBLISH", self._beat_channel, self._header)
-            except Unavailable:
-                self._metrics.failures.labels("heartbeat").inc()
-            if self._ear.restored and self._silence() > self._options.deaf_seconds:
-                _log.warning("stream_hints_deaf", silent_seconds=round(self._silence(), 3))
-                self._ear.reset()
-            await self._clock.sleep(self._options.heartbeat_seconds)
-
-    def _silence(self) -> float:
-        return self._clock.monotonic() - max(self._heard_at, self._ear.restored_at)

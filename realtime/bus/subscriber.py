@@ -170,8 +170,10 @@ class Subscriber:
                         await self._clock.sleep(self._options.reconnect_seconds)
             finally:
                 self._owner = None
-                await owner.close()
-                await self._voice.aclose()
+                try:
+                    await owner.close()
+                finally:
+                    await self._voice.aclose()
 
     # Who hears what
 
@@ -241,7 +243,7 @@ class Subscriber:
             self._ended(ear)
 
     def _ended(self, ear: Ear) -> None:
-        if self._ears.get(ear.place) is not ear:
+        if self._owner is None or self._ears.get(ear.place) is not ear:
             return
         del self._ears[ear.place]
         self._unheard.discard(ear)

@@ -24,7 +24,7 @@ class Proxy:
         self._cut = False
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._begin, "127.0.0.1", 0)
         return self
 
     async def __aexit__(
@@ -55,10 +55,12 @@ class Proxy:
             pipe.deaf = pipe.subscriber
         assert any(pipe.deaf for pipe in self._pipes)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
+    def _begin(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(self._serve(reader, writer))
         self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         pipe = _Pipe(writer)
         self._pipes.add(pipe)
         upstream: asyncio.StreamWriter | None = None
@@ -71,7 +73,6 @@ class Proxy:
             pass
         finally:
             self._pipes.discard(pipe)
-            self._tasks.discard(task)
             for end in (writer, upstream):
                 if end is not None:
                     end.transport.abort()
