@@ -6,16 +6,14 @@ nor Redis has to be there at the start. A fault nobody foresaw ends the worker, 
 
 import asyncio
 import gc
-from collections.abc import Coroutine
 from dataclasses import replace
-from typing import Any
 
 import structlog
 from redis.asyncio import Redis
 
 from domain.kit.clock import Clock
 from domain.kit.redis_clients import create_redis
-from domain.kit.tasks import TaskOwner
+from domain.kit.tasks import run_together
 from workers.database import Database, DatabaseOptions
 from workers.heartbeat import Heartbeat
 from workers.metrics import WorkerMetrics
@@ -74,21 +72,12 @@ async def run_worker(
     }
     _log.info("worker_started", worker=options.worker_id)
     try:
-        await _run_together(parts)
+        await run_together("worker", parts)
     finally:
         for database in (writing, finishing, making, pruning):
             await database.aclose()
         await redis.aclose()
     _log.info("worker_stopped", worker=options.worker_id)
-
-
-async def _run_together(parts: dict[str, Coroutine[Any, Any, None]]) -> None:
-    """Until all have ended; the first that fails ends the others."""
-    async with TaskOwner("worker") as tasks:
-        running = [tasks.start(work, name) for name, work in parts.items()]
-        done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_EXCEPTION)
-        for task in done:
-            task.result()
 
 
 def connect_redis(redis_url: str, options: WorkerOptions) -> Redis:

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -58,6 +58,18 @@ class TaskOwner:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def run_together(name: str, works: Mapping[str, Coroutine[Any, Any, None]]) -> None:
+    """Run all of these until they have ended; the first that fails ends the others, and its failure is raised.
+
+    Cancelled, it cancels each of them once: what they do to end in good order is not cut short.
+    """
+    async with TaskOwner(name) as owner:
+        running = [owner.start(work, part) for part, work in works.items()]
+        done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_EXCEPTION)
+        for task in done:
+            task.result()
 
 
 async def keep_running(

@@ -11,7 +11,7 @@ import structlog
 
 from domain.kit.clock import Clock
 from domain.kit.errors import Unavailable
-from domain.kit.tasks import TaskOwner
+from domain.kit.tasks import run_together
 from realtime.gateway.streams.cursor import Cursor
 from realtime.gateway.streams.cursors import Cursors, Work
 from realtime.gateway.streams.greetings import Greetings
@@ -51,10 +51,13 @@ class Keeper:
 
     async def run(self) -> None:
         """Keep them until cancelled."""
-        async with TaskOwner("cursors") as owner:
-            works = {"place": self._keep_placing(), "fill": self._keep_filling(), "compare": self._keep_comparing()}
-            works["clock"] = self._keep_doubting()
-            await asyncio.gather(*(owner.start(work, name) for name, work in works.items()))
+        works = {
+            "place": self._keep_placing(),
+            "fill": self._keep_filling(),
+            "compare": self._keep_comparing(),
+            "clock": self._keep_doubting(),
+        }
+        await run_together("cursors", works)
 
     # Where new ones stand
 

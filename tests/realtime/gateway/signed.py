@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +17,7 @@ from domain.kit.errors import Conflict, Unavailable
 from domain.kit.tasks import TaskOwner
 from realtime.gateway.client import Client
 from realtime.gateway.contracts import Contract, Limit, Payload, Promise, Reply, handles
-from realtime.gateway.gateway import Gateway, GatewayOptions
+from realtime.gateway.gateway import Gateway, GatewayOptions, OwnStreams
 from realtime.gateway.metrics import GatewayMetrics
 from realtime.wire.options import WireOptions
 from tests.realtime.serving import RawClient, Serving, serving
@@ -182,12 +182,17 @@ class Node:
 
 
 @asynccontextmanager
-async def node(options: GatewayOptions | None = None, wire: WireOptions | None = None) -> AsyncIterator[Node]:
-    """A node that is up, and gone at the end of the block."""
+async def node(
+    options: GatewayOptions | None = None,
+    wire: WireOptions | None = None,
+    more: Sequence[object] = (),
+    streams: OwnStreams | None = None,
+) -> AsyncIterator[Node]:
+    """A node that is up, and gone at the end of the block; with `more` handlers, and streams."""
     clock, handlers, ended, hooks, metrics = ManualClock(), Handlers(), Ended(), Watching(), CollectorRegistry()
     async with TaskOwner("gateway") as owner:
         gateway = Gateway(
-            [handlers],
+            [handlers, *more],
             verifier=TokenVerifier(KEYS, clock),
             revocations=ended,
             clock=clock,
@@ -195,6 +200,7 @@ async def node(options: GatewayOptions | None = None, wire: WireOptions | None =
             metrics=GatewayMetrics(metrics),
             options=options or GatewayOptions(),
             hooks=[hooks],
+            streams=streams,
         )
         owner.start(gateway.run(), "sessions")
         async with serving(gateway, wire) as up:
