@@ -206,7 +206,10 @@ async def _until_others_are_healed(timeline: Timeline, fault: Fault) -> float:
     The pause of a node is waited for by faults of nodes only.
     """
     asked = time.monotonic()
-    while any(each.fault.kind is not Kind.NODE_PAUSED or fault.node is not None for each in timeline.going_on()):
+    while True:
+        others = timeline.going_on()
+        if all(each.fault.kind is Kind.NODE_PAUSED and fault.node is None for each in others):
+            break
         await asyncio.sleep(_CHECK_SECONDS)
     waited = time.monotonic() - asked
     if waited < _CHECK_SECONDS:
