@@ -16,8 +16,6 @@ from server.stack import RedisServer
 _OVERFLOW_BYTES = 200_000
 _DEFAULT_BUFFER = "33554432 8388608 60"
 _TINY_BUFFER = "4096 0 0"
-_HEALS_SECONDS = 30.0
-_POLL_SECONDS = 0.01
 
 
 @dataclass
@@ -101,21 +99,21 @@ class Faults:
         await asyncio.to_thread(server.kill)
         await asyncio.sleep(fault.seconds)
         await asyncio.to_thread(server.start)
-        await self._until_redis_serves()
+        await redises.until_whole(self._system.redises)
 
     async def _redis_paused(self, fault: Fault) -> None:
         server = self._system.redises.current()
         await asyncio.to_thread(server.pause)
         await asyncio.sleep(fault.seconds)
         await asyncio.to_thread(server.resume)
-        await self._until_redis_serves()
+        await redises.until_whole(self._system.redises)
 
     async def _redis_refuses(self, fault: Fault) -> None:
         server = self._system.redises.current()
         await asyncio.to_thread(server.refuse)
         await asyncio.sleep(fault.seconds)
         await asyncio.to_thread(server.start)
-        await self._until_redis_serves()
+        await redises.until_whole(self._system.redises)
 
     async def _redis_slow(self, fault: Fault) -> None:
         for node in self._system.nodes:
@@ -126,7 +124,7 @@ class Faults:
 
     async def _redis_failover(self, _fault: Fault) -> None:
         await self._system.redises.fail_over()
-        await self._until_redis_serves()
+        await redises.until_whole(self._system.redises)
 
     async def _subscribers_killed(self, _fault: Fault) -> None:
         for server in self._system.redises.masters():
@@ -135,9 +133,6 @@ class Faults:
     async def _subscribers_overflow(self, _fault: Fault) -> None:
         for server in self._system.redises.masters():
             await asyncio.to_thread(_overflow, server)
-
-    async def _until_redis_serves(self) -> None:
-        await _until(lambda: asyncio.to_thread(self._system.redises.serves))
 
     # Postgres and the worker
 
@@ -216,11 +211,3 @@ def _overflow(server: RedisServer) -> None:
             redises.tell(server, "SPUBLISH", channel, b"\0" * _OVERFLOW_BYTES)
     finally:
         redises.tell(server, "CONFIG", "SET", "client-output-buffer-limit", f"pubsub {_DEFAULT_BUFFER}")
-
-
-async def _until(holds: Callable[[], Awaitable[bool]]) -> None:
-    deadline = time.monotonic() + _HEALS_SECONDS
-    while not await holds():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"a fault is not healed within {_HEALS_SECONDS:.0f} s")
-        await asyncio.sleep(_POLL_SECONDS)

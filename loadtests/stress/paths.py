@@ -34,8 +34,6 @@ def healing_seconds(happened: Happened) -> float:
         return 2 * SILENCE_SECONDS + RECONNECT_SECONDS  # nobody tells it: it has to miss its own voice
     if fault.kind is Kind.NODE_CUT and fault.mending is Mending.FORGETS:
         return 2 * SILENCE_SECONDS + RECONNECT_SECONDS
-    if fault.kind is Kind.REDIS_FAILOVER:
-        return SILENCE_SECONDS + RECONNECT_SECONDS
     if fault.kind is Kind.REDIS_SLOW:
         return 20 * fault.delay  # what is still on its way
     return RECONNECT_SECONDS

@@ -32,7 +32,7 @@ _CLUSTER: Mapping[str, str] = {
     "cluster-replica-validity-factor": "0",
 }
 _FORMED_SECONDS = 30.0
-_POLL_SECONDS = 0.05
+_POLL_SECONDS = 0.02
 _ANSWER_SECONDS = 1.0
 
 
@@ -60,12 +60,9 @@ class Redises(ABC):
     def current(self) -> RedisServer:
         """The server that faults are done to: one that is a master now. Raises when there is none."""
 
-    def serves(self) -> bool:
-        """Whether commands are taken now by whom clients are sent to."""
-        try:
-            return answers(self.current())
-        except (redis.RedisError, LookupError, StopIteration):
-            return False
+    @abstractmethod
+    def is_whole(self) -> bool:
+        """Whether every server answers and has the place that it has for good. Raises when one cannot be asked."""
 
     @abstractmethod
     async def fail_over(self) -> None:
@@ -105,6 +102,10 @@ class Single(Redises):
     def current(self) -> RedisServer:
         """See the base class."""
         return self.servers[0]
+
+    def is_whole(self) -> bool:
+        """See the base class."""
+        return answers(self.servers[0])
 
     async def fail_over(self) -> None:
         """There is nobody to take over."""
@@ -172,6 +173,15 @@ class Sentinel(Redises):
         """See the base class."""
         port = self._master_port()
         return next(server for server in self.masters() if server.port == port)
+
+    def is_whole(self) -> bool:
+        """One master, for the sentinels too, and two replicas of it.
+
+        One that was demoted is told so ten seconds later; until then it takes what clients send that are connected to
+        it, and no replica confirms that.
+        """
+        port = self._master_port()
+        return sum(_master_of(server) == port for server in self.servers) == len(self.servers) - 1
 
     async def fail_over(self) -> None:
         """See the base class."""
@@ -246,6 +256,10 @@ class Cluster(Redises):
             client.execute_command("CLUSTER", "FAILOVER")
         await _until(lambda: _role(replica) == "master", "the replica does not take over")
 
+    def is_whole(self) -> bool:
+        """See the base class."""
+        return self._is_formed()
+
     def _has_met(self) -> bool:
         return all(_cluster(server).get("cluster_known_nodes") == str(2 * _MASTERS) for server in self.servers)
 
@@ -316,6 +330,11 @@ def _master_of(server: RedisServer) -> int | None:
 
 def _text(value: object) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
+
+
+async def until_whole(redises: Redises) -> None:
+    """Wait until every server has its place. Raises RuntimeError when that takes too long."""
+    await _until(redises.is_whole, "Redis is not whole again")
 
 
 async def _until(holds: Callable[[], bool], otherwise: str) -> None:
