@@ -37,7 +37,9 @@ _SLICE = 200
 class Clients(Protocol):
     """Who is signed in (`Gateway`)."""
 
-    def __iter__(self) -> Iterator[Client]: ...
+    def greeted(self) -> list[Client]:
+        """Those that know that they are."""
+        ...
 
     def join(self, hooks: Hooks) -> None:
         """Have `hooks` hear of those who sign in from now on."""
@@ -137,7 +139,7 @@ class Draining:
         """It went by itself, or was sent away."""
 
     async def _tell_all(self) -> None:
-        clients = list(self._clients)
+        clients = self._clients.greeted()
         self._pace = pace_of(len(clients), self._limit_seconds)
         self._until = self._begins_at + self._pace.spread
         self._clients.join(self)

@@ -224,6 +224,10 @@ class Gateway:
         """The sessions that have a socket here, for whoever checks them against the database."""
         return frozenset(self._sessions)
 
+    def greeted(self) -> list[Client]:
+        """The clients that have been sent `session:ready`."""
+        return [inbox.client for inbox in self._inboxes.values() if inbox.ready]
+
     def join(self, hooks: Hooks) -> None:
         """Have somebody more hear of clients that come and go from now on."""
         self._hooks = (*self._hooks, hooks)
