@@ -155,3 +155,22 @@ async def test_subscribing_without_redis_is_refused_at_once_and_made_good_later(
         await asyncio.to_thread(own_redis.start)
         await eventually(lambda: two.restored == 2 and one.restored == 2)
         assert (await one.bus.publish({"ride:1": rows(position(1))}))["ride:1"].receivers == 1
+
+
+@pytest.mark.parametrize("how", ["its output buffer was full", "it was killed by hand"])
+async def test_a_subscriber_that_redis_has_cut_off_notices_at_once_and_hears_again(
+    own_redis: RedisServer, how: str
+) -> None:
+    async with ears(own_redis.url, "one", "two") as (one, two), Redis.from_url(own_redis.url) as client:
+        await two.bus.subscribe("ride:1")
+        if how == "it was killed by hand":
+            await client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+        else:
+            await client.config_set("client-output-buffer-limit", "pubsub 65536 65536 1")
+            many = b"".join(rows(position(1, rider=rider)) for rider in range(2, 5_000))
+            await one.bus.publish({"ride:1": many})
+        await eventually(lambda: two.bus.losses == 1)
+        await eventually(lambda: two.restored == 2)
+        assert (await one.bus.publish({"ride:1": rows(position(1))}))["ride:1"].receivers == 1
+        await eventually(lambda: two.heard[-1:] == [("ride:1", rows(position(1)))])
+        await eventually(lambda: two.bus.connected)

@@ -1,0 +1,175 @@
+"""Slots move, masters die and come back as replicas: what was reported as done was done, and all hear again."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import pytest
+
+from domain.kit.errors import Unavailable
+from domain.kit.redis_slots import slot_of
+from domain.tracks.entries import ENTRY_FIELD, TRACK_STREAM
+from realtime.bus.connections import BusOptions, RedisLink
+from realtime.bus.track_log import RedisTrackLog
+from tests.realtime.bus.ears import Ear, ears
+from tests.realtime.bus.test_redis_bus import position, rows
+from tests.support.redis_topologies import RedisCluster, RedisWithSentinel, ask
+from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.usefixtures("faultless")
+
+CHANNELS = [f"ride:{number}" for number in range(6)]
+
+
+@dataclass
+class Writing:
+    """Something that is written all the time, and what was reported as done."""
+
+    done: list[int] = field(default_factory=list)
+    refused: int = 0
+
+    async def run(self, write: Callable[[int], Awaitable[object]]) -> None:
+        number = 0
+        while True:
+            number += 1
+            try:
+                await write(number)
+            except Unavailable:
+                self.refused += 1
+                await asyncio.sleep(0.01)
+            else:
+                self.done.append(number)
+
+
+@asynccontextmanager
+async def writing(write: Callable[[int], Awaitable[object]]) -> AsyncIterator[Writing]:
+    """Write numbers, one after the other, until the block ends."""
+    made = Writing()
+    task = asyncio.create_task(made.run(write))
+    try:
+        yield made
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def goes_on(made: Writing, more: int = 20) -> None:
+    """Wait until so many more were done."""
+    so_far = len(made.done)
+    await eventually(lambda: len(made.done) >= so_far + more, timeout=15)
+
+
+def publishing(ear: Ear) -> Callable[[int], Awaitable[object]]:
+    async def publish(version: int) -> None:
+        await ear.bus.publish({channel: rows(position(version)) for channel in CHANNELS})
+
+    return publish
+
+
+async def kept(ear: Ear, channel: str) -> bytes:
+    return await ear.bus.snapshot(channel, 0)
+
+
+async def hears_everything_again(speaker: Ear, listener: Ear, version: int) -> None:
+    """What is published from now on arrives on every channel."""
+    await eventually(lambda: listener.bus.connected, timeout=15)
+    wanted = rows(position(version))
+
+    async def said() -> bool:
+        delivered = await speaker.bus.publish(dict.fromkeys(CHANNELS, wanted))
+        return all(each.outranked == b"" for each in delivered.values())
+
+    await eventually(said)
+    await eventually(lambda: {channel for channel, row in listener.heard if row == wanted} == set(CHANNELS))
+
+
+async def test_a_slot_moves_while_it_is_published_to(redis_cluster: RedisCluster) -> None:
+    async with ears(redis_cluster.url, "one", "two") as (one, two):
+        for channel in CHANNELS:
+            await two.bus.subscribe(channel)
+        link = RedisLink(BusOptions(redis_cluster.url), name="test")
+        async with (
+            writing(publishing(one)) as published,
+            writing(lambda number: link.call("INCR", "{ride:0}:counted")) as counted,
+        ):
+            await goes_on(published)
+            losses = two.bus.losses
+            moved = [await asyncio.to_thread(redis_cluster.move, f"{{{channel}}}") for channel in CHANNELS[:2]]
+            await goes_on(published)
+            await goes_on(counted)
+        assert redis_cluster.owner("{ride:0}") is moved[0]
+        assert two.bus.losses > losses
+        assert two.restored > 1, "what was said meanwhile has to be read"
+        said, happened = len(counted.done), int(await link.call("GET", "{ride:0}:counted"))
+        assert 0 <= happened - said <= 1 + counted.refused, "nothing twice; the last one was not waited for"
+        assert await kept(two, "ride:0") >= rows(position(published.done[-1]))
+        await hears_everything_again(one, two, 1 << 30)
+        await link.aclose()
+
+
+async def test_a_key_on_its_way_is_asked_for_where_it_goes(redis_cluster: RedisCluster) -> None:
+    link = RedisLink(BusOptions(redis_cluster.url), name="test")
+    slot, source = slot_of("on its way"), redis_cluster.owner("on its way")
+    target = next(master for master in redis_cluster.masters() if master is not source)
+    assert await link.call("INCR", "on its way") == 1
+    redis_cluster.open(slot, source, target)
+    assert await link.call("INCR", "on its way") == 2
+    redis_cluster.carry(slot, source, target)
+    assert await link.batch([("INCR", "on its way"), ("GET", "elsewhere"), ("GET", "on its way")]) == [3, None, b"3"]
+    redis_cluster.close(slot, target)
+    assert await link.call("INCR", "on its way") == 4
+    await link.aclose()
+
+
+async def test_a_master_of_a_cluster_dies_while_it_is_published_to(redis_cluster: RedisCluster) -> None:
+    url = redis_cluster.url
+    log = RedisTrackLog(BusOptions(url, timeout_seconds=0.5), stream_limit_bytes=1 << 30)
+    async with ears(url, "one", "two") as (one, two):
+        for channel in CHANNELS:
+            await two.bus.subscribe(channel)
+        master = redis_cluster.owner(TRACK_STREAM)
+        async with writing(publishing(one)) as published, writing(lambda n: log.append([b"%d" % n])) as appended:
+            await goes_on(published)
+            await goes_on(appended)
+            master.kill()
+            await eventually(lambda: not two.bus.connected, timeout=5)
+            await eventually(lambda: published.refused and appended.refused)
+            await goes_on(published)
+            await eventually(lambda: log.misses_a_replica)  # the new master has none yet
+            await asyncio.to_thread(redis_cluster.heal)
+            await goes_on(appended)
+        stored = ask(redis_cluster.owner(TRACK_STREAM), "XRANGE", TRACK_STREAM, "-", "+")
+        entries = {dict(zip(fields[::2], fields[1::2], strict=True))[ENTRY_FIELD.encode()] for _, fields in stored}
+        assert {b"%d" % number for number in appended.done} <= entries, "what was acknowledged survives its master"
+        await hears_everything_again(one, two, 1 << 30)
+    await log.aclose()
+
+
+async def test_sentinels_promote_the_replica_while_it_is_published_to(redis_with_sentinel: RedisWithSentinel) -> None:
+    url, master = redis_with_sentinel.url, redis_with_sentinel.master
+    assert master is not None
+    log = RedisTrackLog(BusOptions(url, timeout_seconds=0.5), stream_limit_bytes=1 << 30)
+    async with ears(url, "one", "two") as (one, two):
+        for channel in CHANNELS:
+            await two.bus.subscribe(channel)
+        async with writing(publishing(one)) as published, writing(lambda n: log.append([b"%d" % n])) as appended:
+            await goes_on(published)
+            await goes_on(appended)
+            master.pause()
+            await eventually(lambda: not two.bus.connected, timeout=5)
+            await goes_on(published)
+            assert redis_with_sentinel.master not in {None, master}
+            await asyncio.to_thread(redis_with_sentinel.heal)  # the old one wakes up and has to become a replica
+            await goes_on(appended)
+        stored = await _appended(url)
+        assert {b"%d" % number for number in appended.done} <= stored, "what was acknowledged survives its master"
+        await hears_everything_again(one, two, 1 << 30)
+    await log.aclose()
+
+
+async def _appended(url: str) -> set[bytes]:
+    link = RedisLink(BusOptions(url), name="test")
+    entries = await link.call("XRANGE", TRACK_STREAM, "-", "+")
+    await link.aclose()
+    return {dict(zip(fields[::2], fields[1::2], strict=True))[ENTRY_FIELD.encode()] for _, fields in entries}
