@@ -86,6 +86,11 @@ async def _bus(node: ServerNode) -> Finding:
             Status.DEGRADED,
             f"has not heard itself through Redis for {heard:.1f} s; riders of other nodes are missing until it does",
         )
+    if not node.stores.hints.connected:
+        return Finding(
+            Status.DEGRADED,
+            "does not hear other nodes' hints; their durable events come here a second later, from Postgres",
+        )
     return Finding()
 
 

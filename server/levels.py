@@ -26,6 +26,7 @@ class NodeLevels(Collector):
         yield from self._sockets()
         yield from self._bus()
         yield from self._nodes()
+        yield from self._streams()
         yield from self._hub()
         yield from self._tracks()
         yield from self._process()
@@ -56,6 +57,17 @@ class NodeLevels(Collector):
             "control_age_seconds", "Since the control log was last read to its end.", control.heard_seconds_ago()
         )
         yield _gauge("control_untold", "Announcements that other nodes have not been told yet.", control.untold)
+
+    def _streams(self) -> Iterator[Metric]:
+        cursors, hints = self._node.cursors, self._node.stores.hints
+        yield _gauge("cursors", "Durable streams that this node follows.", len(cursors))
+        yield _gauge("cursors_behind", "Those with a gap that is not filled yet.", len(cursors.behind))
+        yield _gauge("cursors_unplaced", "Those of which nobody has said where they stand.", len(cursors.unplaced))
+        yield _gauge("hints_connected", "1 while this node hears hints of durable events.", hints.connected)
+        yield _gauge("hints_subscriptions", "Streams of which this node hears hints.", hints.subscriptions)
+        yield CounterMetricFamily(
+            "throttlecove_hints_losses", "How often the connection that hears hints was lost.", value=hints.losses
+        )
 
     def _nodes(self) -> Iterator[Metric]:
         yield _gauge("draining", "1 while this node sends its clients away.", self._node.wire.engine.doors.shut)

@@ -1,9 +1,14 @@
 """Durable streams over two real nodes: numbered events on every device, and the way back to what was missed."""
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from tests.e2e.phones import Account, Phone, login, phone, register
-from tests.e2e.processes import Pair
+from server.stack import PostgresServer, RedisServer
+from tests.e2e.outages import is_healthy, outage
+from tests.e2e.phones import Account, Phone, phone, register
+from tests.e2e.processes import Pair, site
+from tests.e2e.test_javascript_client import Way, browser
 from tests.support import eventually
 
 CHOICES = ("public", "followers", "nobody")
@@ -56,3 +61,53 @@ async def test_what_was_missed_is_resumed_on_another_node(pair: Pair) -> None:
         assert resumed["head"] == 4
         await far.share("public")
         await eventually(lambda: numbers(told(far)) == [5])
+
+
+async def test_no_outage_costs_an_event_or_gives_one_twice(
+    own_postgres: PostgresServer, own_redis: RedisServer, tmp_path: Path
+) -> None:
+    """Redis killed, Postgres restarted, a node killed: devices of one rider on two nodes hear every choice once."""
+    with site(own_postgres.url, own_redis.url, tmp_path) as place:
+        one, two = await place.nodes("one", "two")
+        account = await register(one.url)
+        elsewhere = replace(account, url=two.url)
+        async with phone(account) as near, phone(elsewhere) as far, browser() as script:
+            script.open(elsewhere, Way("msgpack", ["websocket"]), reconnectionDelay=50, reconnectionDelayMax=100)
+            (standing,) = [ready["streams"][own(account)] for (ready,) in await script.hears("session:ready")]
+
+            async def all_hear(number: int) -> None:
+                await eventually(lambda: len(told(near)) == len(told(far)) == number)
+                await script.hears("sharing:changed", times=number)
+
+            await near.share("public")
+            await all_hear(1)
+            async with outage("kill", own_redis):
+                await near.share("nobody")
+                await all_hear(2)  # by the look at Postgres that the other node takes each second
+            await far.share("public")
+            await all_hear(3)
+            async with outage("kill", own_postgres):
+                refused = await near.ask("sharing:set", {"audience": "nobody"})
+                assert refused["error"]["code"] == "unavailable"
+                async with phone(account) as late:
+                    known = late.ready["streams"][own(account)]  # this node has it in mind
+                    assert known == {"epoch": standing["epoch"], "head": 3}
+            await eventually(lambda: is_healthy(one), timeout=20)
+            await near.share("followers")
+            await all_hear(4)
+
+            two.kill()
+            await script.hears("disconnect")
+            await near.share("public")
+            script.open(account, Way("json", ["websocket"]), "again")
+            await script.hears("session:ready", name="again")
+            position = {"epoch": standing["epoch"], "seq": 4}
+            answer = await script.ask("session:resume", {"streams": {own(account): position}}, "again")
+            resumed = answer["streams"][own(account)]
+            assert (resumed["recovered"], numbers([event for _, event in resumed["events"]])) == (True, [5])
+            await near.share("nobody")
+            await eventually(lambda: len(told(near)) == 6)
+            assert numbers([event for (event,) in await script.hears("sharing:changed", name="again")]) == [6]
+            assert numbers([event for (event,) in script.heard("sharing:changed")]) == [1, 2, 3, 4]
+            assert numbers(told(near)) == [1, 2, 3, 4, 5, 6]
+            assert numbers(told(far)) == [1, 2, 3, 4]
