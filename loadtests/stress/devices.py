@@ -32,9 +32,11 @@ class Device:
         random: Random,
         wrong: Callable[[str], None],
         *,
+        heard: Callable[[int, float], None],
         shares: bool = False,
         tamper: Tamper | None = None,
     ) -> None:
+        """`heard` is told, for each event that comes by itself, the node and how many seconds the event is old."""
         self.follower = Follower(f"user:{person.user_id}")
         self.kept: set[int] = set()
         """The changes of sharing that were acknowledged, by their end."""
@@ -51,6 +53,7 @@ class Device:
         self._nodes = nodes
         self._random = random
         self._wrong = wrong
+        self._on_heard = heard
         self._shares = shares
         self._tamper = tamper or Tamper(None)
         self._changes = itertools.count(1)
@@ -104,7 +107,9 @@ class Device:
         if event in {"session:ready", "session:streams"}:
             self._begin(payload["streams"])
         elif payload.get("stream") == self.follower.stream:
-            self.heard_seconds.add(max(0.0, time.time() - payload["sent_at"] / 1000))
+            age = max(0.0, time.time() - payload["sent_at"] / 1000)
+            self.heard_seconds.add(age)
+            self._on_heard(self._node, age)
             for given in self._tamper.through(connection, payload):
                 self._complain(self.follower.event(given))
 

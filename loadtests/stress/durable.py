@@ -11,7 +11,9 @@ from domain.kit.errors import Unavailable
 from loadtests.stress.devices import Device
 from loadtests.stress.faults import Happened
 from loadtests.stress.figures import Seconds
+from loadtests.stress.paths import SILENCE_SECONDS, SLACK_SECONDS
 from loadtests.stress.people import Person
+from loadtests.stress.schedule import Kind
 from loadtests.stress.tamper import Sabotage, Tamper
 from loadtests.stress.traffic import Run
 from loadtests.stress.writers import Writers, everything, streams_of
@@ -20,9 +22,13 @@ FOLLOWED = 4
 """Riders whose streams are written to."""
 DEVICES_EACH = 2
 _WRITERS = 3
+LATE_SECONDS = 1.0 + SILENCE_SECONDS + SLACK_SECONDS
+"""Without a hint a node finds an event by its comparison once a second; a commit may wait for a lock or a disk."""
 _LEVEL_SECONDS = 20.0
 """How long the last events may take once everything is well."""
 _LOOK_SECONDS = 0.1
+_DELAYING = frozenset({Kind.POSTGRES_RESTARTED, Kind.NODE_PAUSED, Kind.NODE_KILLED, Kind.NODE_STOPPED})
+"""What keeps a node from knowing, or from telling."""
 
 
 class Durable:
@@ -38,6 +44,7 @@ class Durable:
                 run.system.nodes,
                 Random(f"{run.seed} device {number} {index}"),
                 run.wrong,
+                heard=self._judge_age,
                 shares=index == 0,
                 tamper=Tamper(sabotage) if number == index == 0 else None,
             )
@@ -117,6 +124,17 @@ class Durable:
             "heard_seconds": Seconds.of(device.heard_seconds for device in self._devices).summary(),
             "resume_seconds": Seconds.of(device.resume_seconds for device in self._devices).summary(),
         }
+
+    def _judge_age(self, node: int, age: float) -> None:
+        """An event came by itself: not later than a node needs that has to find it by itself, whatever Redis does."""
+        bound = LATE_SECONDS + self._run.lag()
+        if age <= bound:
+            return
+        since = time.monotonic() - age
+        for happened in self._run.timeline.of(_DELAYING, node):
+            if happened.healed is None or happened.healed + SILENCE_SECONDS >= since:
+                return
+        self._run.wrong(f"an event came {age:.1f} s after it was written, on node {node + 1} that could know of it")
 
     async def _truth(self) -> dict[str, dict[int, object]]:
         deadline = time.monotonic() + _LEVEL_SECONDS
