@@ -15,7 +15,10 @@ class Plan:
     crowd_minutes: float
     crowd_idle: int
     """Members who do nothing, beside a thousand riders."""
+    cuts: float
+    between_restarts: float
+    """Before the first, between two, and after the last."""
 
 
-FULL = Plan(load=4.0, warm_up=1.0, idle_load=6.0, crowd_minutes=10, crowd_idle=9000)
-QUICK = Plan(load=1.0, warm_up=0.5, idle_load=2.0, crowd_minutes=1, crowd_idle=9000)
+FULL = Plan(load=4.0, warm_up=1.0, idle_load=6.0, crowd_minutes=10, crowd_idle=9000, cuts=90, between_restarts=10)
+QUICK = Plan(load=1.0, warm_up=0.5, idle_load=2.0, crowd_minutes=1, crowd_idle=9000, cuts=20, between_restarts=3)

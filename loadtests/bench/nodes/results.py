@@ -17,4 +17,10 @@ FIGURES = (
     Figure("crowd-p99", "crowd: position seen, p99", "ms", (Goal(None, 300),)),
     Figure("crowd-lost", "crowd: sockets lost", "sockets", (Goal(None, 0),)),
     Figure("crowd-growth", "crowd: growth of the node", "% memory", (Goal(None, 2),)),
+    Figure("cuts-missing", "cuts: durable events missing", "%", (Goal(None, 0),)),
+    Figure("cuts-twice", "cuts: twice on a connection", "events", (Goal(None, 0),)),
+    Figure("cuts-p99", "cuts: recovery after return, p99", "ms", (Goal(None, 1000),)),
+    Figure("restart-missing", "restart: durable events missing", "%", (Goal(None, 0),)),
+    Figure("restart-twice", "restart: twice on a connection", "events", (Goal(None, 0),)),
+    Figure("restart-away", "restart: longest absence", "s", (Goal(None, 5),)),
 )

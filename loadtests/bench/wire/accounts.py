@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import TypeAlias
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -19,6 +20,10 @@ _TOKEN_SECONDS = 4 * 3600
 """Longer than any run, so that no token is renewed while something is measured."""
 
 
+Sessions: TypeAlias = dict[UUID, dict[str, UUID]]
+"""By rider and device."""
+
+
 @dataclass(frozen=True)
 class Rider:
     """A rider who may connect: `auth` is the JSON of the CONNECT."""
@@ -28,15 +33,15 @@ class Rider:
     auth: str
 
 
-def make_riders(database_url: str, count: int) -> list[Rider]:
-    """New riders, signed in on one device each, seen by everybody while they ride."""
-    return asyncio.run(_make(database_url, count))
+def make_riders(database_url: str, count: int, devices: int = 1) -> list[Rider]:
+    """New riders, signed in on so many devices each, seen by everybody while they ride; a rider's devices in a row."""
+    return asyncio.run(_make(database_url, count, devices))
 
 
 def strangers(count: int) -> list[Rider]:
     """Riders who are in no database, for servers that have none."""
     issuer = _issuer()
-    return [_signed(issuer, uuid4(), number, uuid4()) for number in range(1, count + 1)]
+    return [_signed(issuer, uuid4(), number, uuid4(), DEVICE) for number in range(1, count + 1)]
 
 
 def node_keys() -> TokenKeys:
@@ -46,8 +51,9 @@ def node_keys() -> TokenKeys:
     return TokenKeys(node.token_active_key, secrets, node.token_algorithm)
 
 
-async def _make(database_url: str, count: int) -> list[Rider]:
-    sessions = {uuid4(): uuid4() for _ in range(count)}
+async def _make(database_url: str, count: int, devices: int) -> list[Rider]:
+    names = [f"{DEVICE}-{number}" for number in range(devices)]
+    sessions = {uuid4(): {name: uuid4() for name in names} for _ in range(count)}
     connection = await asyncpg.connect(database_url)
     try:
         # Long ago: nodes look every second at what has changed lately, which thousands of riders at once never do.
@@ -59,7 +65,11 @@ async def _make(database_url: str, count: int) -> list[Rider]:
     finally:
         await connection.close()
     issuer = _issuer()
-    return [_signed(issuer, row["id"], row["rider"], sessions[row["id"]]) for row in rows]
+    return [
+        _signed(issuer, row["id"], row["rider"], session_id, device)
+        for row in rows
+        for device, session_id in sessions[row["id"]].items()
+    ]
 
 
 async def _copy(connection: asyncpg.Connection, table: str, records: Iterator[dict[str, object]]) -> None:
@@ -67,7 +77,7 @@ async def _copy(connection: asyncpg.Connection, table: str, records: Iterator[di
     await connection.copy_records_to_table(table, records=[tuple(one.values()) for one in made], columns=list(made[0]))
 
 
-def _users(sessions: dict[UUID, UUID], now: datetime) -> Iterator[dict[str, object]]:
+def _users(sessions: Sessions, now: datetime) -> Iterator[dict[str, object]]:
     for user_id in sessions:
         name = f"bench-{user_id.hex}"
         yield {
@@ -76,15 +86,16 @@ def _users(sessions: dict[UUID, UUID], now: datetime) -> Iterator[dict[str, obje
         }  # fmt: skip
 
 
-def _sessions(sessions: dict[UUID, UUID], now: datetime) -> Iterator[dict[str, object]]:
-    for user_id, session_id in sessions.items():
-        yield {
-            "id": session_id, "user_id": user_id, "device_id": DEVICE, "created_at": now, "last_used_at": now,
-            "expires_at": now + timedelta(days=7),
-        }  # fmt: skip
+def _sessions(sessions: Sessions, now: datetime) -> Iterator[dict[str, object]]:
+    for user_id, devices in sessions.items():
+        for device, session_id in devices.items():
+            yield {
+                "id": session_id, "user_id": user_id, "device_id": device, "created_at": now, "last_used_at": now,
+                "expires_at": now + timedelta(days=7),
+            }  # fmt: skip
 
 
-def _sharing(sessions: dict[UUID, UUID], now: datetime) -> Iterator[dict[str, object]]:
+def _sharing(sessions: Sessions, now: datetime) -> Iterator[dict[str, object]]:
     for user_id in sessions:
         yield {"user_id": user_id, "audience": "public", "version": 1, "updated_at": now}
 
@@ -93,8 +104,8 @@ def _issuer() -> TokenIssuer:
     return TokenIssuer(node_keys(), SystemClock(), _TOKEN_SECONDS)
 
 
-def _signed(issuer: TokenIssuer, user_id: UUID, rider: int, session_id: UUID) -> Rider:
+def _signed(issuer: TokenIssuer, user_id: UUID, rider: int, session_id: UUID, device: str) -> Rider:
     token = issuer.issue(
-        user_id=user_id, rider=rider, username=f"bench-{rider}", role=Role.USER, session_id=session_id, device_id=DEVICE
+        user_id=user_id, rider=rider, username=f"bench-{rider}", role=Role.USER, session_id=session_id, device_id=device
     )
-    return Rider(user_id, rider, json.dumps({"token": token, "device_id": DEVICE}, separators=(",", ":")))
+    return Rider(user_id, rider, json.dumps({"token": token, "device_id": device}, separators=(",", ":")))

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 _READY_SECONDS = 60.0
-_STOP_SECONDS = 10.0
+_STOP_SECONDS = 15.0
 _LOOK_SECONDS = 0.02
 _LOG_LINES = 20
 
@@ -33,12 +33,19 @@ class Child:
     ) -> None:
         self.name = name
         self._log = log
+        self._cores = frozenset(cores)
         # The kernel kills it when this program ends, however that happens.
         tied = ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
-        with log.open("ab") as out, on_cores(cores):
+        self._command = [*tied, *command]
+        self._environment = {**os.environ, **(environment or {})}
+        self.start()
+
+    def start(self) -> None:
+        """Start it: done when it is made, and to be done again after it has ended."""
+        with self._log.open("ab") as out, on_cores(self._cores):
             self._process = subprocess.Popen(
-                [*tied, *command],
-                env={**os.environ, **(environment or {})},
+                self._command,
+                env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
@@ -61,7 +68,7 @@ class Child:
         deadline = time.monotonic() + _READY_SECONDS
         while time.monotonic() < deadline:
             self.check()
-            if _answers(url):
+            if answers(url):
                 return
             time.sleep(_LOOK_SECONDS)
         raise DidNotStart(f"{self.name} does not answer at {url}")
@@ -93,7 +100,8 @@ def on_cores(cores: Iterable[int]) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
+    """Whether a server is there and says anything below 500."""
     try:
         urllib.request.urlopen(url, timeout=2).close()
     except urllib.error.HTTPError as answer:
