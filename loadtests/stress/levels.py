@@ -24,8 +24,11 @@ ALLOWED: Mapping[str, float] = {
     "density_viewers": 0,
     "recorder_pending_fixes": 0,
     "bus_subscriptions": 0,
-    "streams_followed": 0,
-    "rooms": 0,
+    "cursors": 0,
+    "cursors_behind": 0,
+    "cursors_unplaced": 0,
+    "hints_subscriptions": 0,
+    "rooms_subscriptions": 0,
     "tasks": 0,
     "database_connections_in_use": 0,
     # Pools keep what was once needed at the same time, and have bounds.

@@ -28,6 +28,8 @@ WHOLE_SECONDS = 3 * HEARTBEAT_SECONDS + SLACK_SECONDS
 _LOOK_SECONDS = 0.4
 
 _REDIS_SILENT = frozenset({Kind.REDIS_KILLED, Kind.REDIS_PAUSED, Kind.REDIS_REFUSES})
+_EARS = ("bus", "hints", "rooms")
+"""What a node hears through Redis, as its metrics name it."""
 _PROCESS_AWAY = frozenset({Kind.NODE_KILLED, Kind.NODE_PAUSED, Kind.NODE_STOPPED})
 
 
@@ -86,11 +88,7 @@ class Truth:
     def _lies(self, node: Node, seen: Seen) -> Iterator[str]:
         unheard = self._longest_since(self._unheard, node, seen)
         if unheard is not None and unheard > UNHEARD_SECONDS:
-            if seen.is_healthy("bus") or seen.metrics.get("bus_connected"):
-                yield f"says that it hears the bus: it has not been able to for {unheard:.1f} s"
-            age = seen.metrics.get("bus_heartbeat_age_seconds", 0.0)
-            if age < unheard - HEARTBEAT_SECONDS - SLACK_SECONDS:
-                yield f"has a heartbeat too young: {age:.1f} s, after {unheard:.1f} s of silence"
+            yield from _lies_of_hearing(seen, unheard)
         gone = self._longest_since({Kind.POSTGRES_RESTARTED}, node, seen)
         if gone is not None and gone > GONE_SECONDS and seen.is_healthy("database"):
             yield f"says that the database is healthy: it has been gone for {gone:.1f} s"
@@ -122,3 +120,15 @@ class Truth:
                 return None
             whole = max(whole, each.healed + healing_seconds(each))
         return whole
+
+
+def _lies_of_hearing(seen: Seen, unheard: float) -> Iterator[str]:
+    """What a node says wrongly that has not been able to hear Redis for so many seconds."""
+    if seen.is_healthy("bus"):
+        yield f"calls its bus healthy: it has not been able to hear for {unheard:.1f} s"
+    for ear in _EARS:
+        if seen.metrics.get(f"{ear}_connected"):
+            yield f"says that {ear} are heard: that has not been possible for {unheard:.1f} s"
+        age = seen.metrics.get(f"{ear}_heartbeat_age_seconds")
+        if age is not None and age < unheard - HEARTBEAT_SECONDS - SLACK_SECONDS:
+            yield f"has a heartbeat of {ear} that is too young: {age:.1f} s, after {unheard:.1f} s of silence"
