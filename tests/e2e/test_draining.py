@@ -20,15 +20,12 @@ from tests.e2e.test_javascript_client import Browser, Way, browser
 from tests.realtime.serving import StalledClient
 from tests.support import eventually
 
-NOTICE_SECONDS = 0.6
-LIMIT_SECONDS = 3.0
+NOTICE_SECONDS = 1.5
+LIMIT_SECONDS = 4.0
 AWAY_SECONDS = 5.0
 # Acks wait for the group commit for longer than anything else here: only draining can bring them in time.
-SETTINGS = {
-    "THROTTLECOVE_TICK_MILLISECONDS": "5000",
-    "THROTTLECOVE_DRAIN_NOTICE_SECONDS": str(NOTICE_SECONDS),
-    "THROTTLECOVE_DRAIN_SECONDS": str(LIMIT_SECONDS),
-}
+SETTINGS = {"THROTTLECOVE_TICK_MILLISECONDS": "8000", "THROTTLECOVE_DRAIN_SECONDS": str(LIMIT_SECONDS)}
+NOTICE = {"THROTTLECOVE_DRAIN_NOTICE_SECONDS": str(NOTICE_SECONDS)}
 JAVASCRIPT = {
     "websocket": Way("json", ["websocket"]),
     "polling": Way("json", ["polling"]),
@@ -64,7 +61,7 @@ async def ended(node: Node) -> int:
 
 
 async def test_clients_of_all_kinds_get_their_answers_and_are_back_within_seconds(one_site: Site) -> None:
-    one, two = await one_site.nodes("one", "two", **SETTINGS)
+    one, two = await one_site.nodes("one", "two", **SETTINGS, **NOTICE)
     async with door({"one": one.port, "two": two.port}) as entrance, browser() as javascript, AsyncExitStack() as rest:
         for name, way in JAVASCRIPT.items():
             account = await register(one.url)
@@ -139,7 +136,7 @@ async def assert_it_came_back(javascript: Browser, name: str) -> None:
     """By itself, once it was told and not before; to Socket.IO it is a new socket, which resumes by our event."""
     await javascript.hears("session:ready", times=2, name=name)
     (drain,) = javascript.heard("session:drain", name)
-    assert NOTICE_SECONDS * 900 < drain[0]["reconnect_after_ms"] < 2000
+    assert NOTICE_SECONDS * 500 < drain[0]["reconnect_after_ms"] < 3000
     (reason,) = javascript.heard("disconnect", name)
     own = name == "obedient"
     assert (reason[0] == "io client disconnect") is own
@@ -156,12 +153,13 @@ async def test_clients_that_never_read_do_not_hold_a_node_up(one_site: Site) -> 
         began = time.monotonic()
         patient.terminate()
         hurried.terminate()
-        await eventually(lambda: time.monotonic() > began + NOTICE_SECONDS / 2 + 0.1)
+        await eventually(lambda: time.monotonic() > began + 0.4)
         hurried.terminate()
         assert await ended(hurried) == 0, hurried.tail()
-        assert time.monotonic() - began < NOTICE_SECONDS + LIMIT_SECONDS / 2
+        assert time.monotonic() - began < 0.75 * LIMIT_SECONDS
+        assert patient.runs
         assert await ended(patient) == 0, patient.tail()
-        assert time.monotonic() - began < NOTICE_SECONDS + LIMIT_SECONDS + 0.3
+        assert time.monotonic() - began < LIMIT_SECONDS + 1.0
         assert [await reading.ended() for reading in (one, two)] == [4012, 4012]
 
 
