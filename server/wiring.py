@@ -213,7 +213,9 @@ def build(settings: Settings, clock: Clock, registry: CollectorRegistry, address
     greetings, history = Greetings(cursors, kinds), HistoryReader(streams)
     cursor_keeper = Keeper(cursors, greetings, streams, clock)
     stores.hints.attach(cursors.said, cursor_keeper.doubt)
-    resuming = ResumeHandlers(cursors, kinds, history, watching, stream_metrics)
+    resuming = ResumeHandlers(
+        cursors, kinds, history, watching, stream_metrics, most_bytes=settings.socket_queue_bytes // 2
+    )
 
     gateway = Gateway(
         [tracks, watching, SharingHandlers(sharing), resuming],

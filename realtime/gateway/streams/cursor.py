@@ -4,13 +4,13 @@ Promises each hearing every event after its start, once and in order, whatever c
 only the next number is released. What is missing is noticed here (`behind`) and read by the keeper. Nothing waits.
 """
 
-from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 import msgspec
 
 from domain.streams.rules import Appended, Event, Head, Slice
+from realtime.gateway.streams.tail import Tail
 from realtime.wire.packets import Packet, encode_event
 
 UNPLACED = -1
@@ -70,7 +70,7 @@ class Cursor:
         self._held: dict[Hearing, Held] | None = None
         self._ahead: dict[Hearing, int] | None = None
         """Those who have had more than was released here, and up to where."""
-        self._tail: deque[Event] | None = None
+        self._tail: Tail | None = None
 
     @property
     def head(self) -> Head:
@@ -200,17 +200,16 @@ class Cursor:
 
     def since(self, seq: int, upto: int) -> list[Event] | None:
         """The events after `seq` up to `upto`, if memory has them all."""
-        tail = self._tail
-        if not tail or tail[0].seq > seq + 1 or tail[-1].seq < upto:
-            return None
-        return [event for event in tail if seq < event.seq <= upto]
+        return self._tail.between(seq, upto) if self._tail is not None else None
 
-    def remember(self, most_events: int) -> None:
-        """Keep the events released last, so many at most, for those who come back; 0 forgets them."""
-        if most_events and self._tail is None:
-            self._tail = deque(maxlen=most_events)
-        elif not most_events:
-            self._tail = None
+    def remember(self) -> None:
+        """Keep what is released from now on for those who come back, up to the bounds of a tail."""
+        if self._tail is None:
+            self._tail = Tail()
+
+    def forget(self) -> None:
+        """Keep nothing."""
+        self._tail = None
 
     def _take(self, events: Iterable[Event]) -> None:
         for event in events:
@@ -244,7 +243,7 @@ class Cursor:
         """The next event, to everybody who has the one before."""
         self.seq = event.seq
         if self._tail is not None:
-            self._tail.append(event)
+            self._tail.add(event)
         if self.idle:
             return
         packet = encode_event(event.name, msgspec.Raw(event.payload))

@@ -18,8 +18,10 @@ from realtime.wire.packets import Packet
 
 LINGER_SECONDS = 10.0
 """How long a stream is followed after its last listener has gone: those who come back find it as they left it."""
-TAIL_EVENTS = 100
-"""Events of a stream kept in memory for those who come back."""
+TAIL_SECONDS = 120.0
+"""How long events are kept in memory after a stream's newest one."""
+MOST_TAILS = 2000
+"""Streams of which events are kept in memory."""
 
 
 class Ear(Protocol):
@@ -73,6 +75,8 @@ class Cursors:
         self._cursors: dict[str, Cursor] = {}
         self._idle: dict[str, float] = {}
         """Cursors without a listener, and since when."""
+        self._tails: dict[str, float] = {}
+        """Streams of which events are kept in memory, and since when there was no newer one; the oldest first."""
         self.unplaced = Work()
         """Those of which nobody knows where they stand."""
         self.behind = Work()
@@ -137,12 +141,36 @@ class Cursors:
         if not cursor.go_on(hearing, after):
             hearing.listener.send(_standing(cursor.name, cursor.head))
 
-    def forget_idle(self) -> None:
-        """Follow those no more that nobody has listened to for a while."""
+    def _remember(self, cursor: Cursor) -> None:
+        """Keep what is released of this stream, among those that had news last."""
+        if not cursor.placed:
+            return
+        cursor.remember()
+        self._tails.pop(cursor.name, None)
+        self._tails[cursor.name] = self._clock.monotonic()
+        if len(self._tails) > MOST_TAILS:
+            self._forget_tail(next(iter(self._tails)))
+
+    def _forget_tail(self, name: str) -> None:
+        del self._tails[name]
+        if (cursor := self._cursors.get(name)) is not None:
+            cursor.forget()
+
+    def forget_old(self) -> None:
+        """Keep no more what had no news for a while, and follow those no more that nobody listens to."""
+        long_ago = self._clock.monotonic() - TAIL_SECONDS
+        for name, since in list(self._tails.items()):
+            if since > long_ago:
+                break
+            self._forget_tail(name)
+        self._forget_idle()
+
+    def _forget_idle(self) -> None:
         long_ago = self._clock.monotonic() - LINGER_SECONDS
         for name in [name for name, since in self._idle.items() if since <= long_ago]:
             del self._idle[name]
             cursor = self._cursors.pop(name)
+            self._tails.pop(name, None)
             self._ear.unlisten(name)
             self.unplaced.discard(cursor)
             self.behind.discard(cursor)
@@ -154,8 +182,7 @@ class Cursors:
         cursor = self._cursors.get(appended.stream)
         if cursor is None:
             return
-        if cursor.placed:
-            cursor.remember(TAIL_EVENTS)
+        self._remember(cursor)
         if not cursor.hear(appended):
             self.doubt()
         elif cursor.behind:

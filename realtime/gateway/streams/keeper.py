@@ -119,7 +119,7 @@ class Keeper:
         while True:
             await self._doubt.wait()
             self._doubt.clear()
-            self._cursors.forget_idle()
+            self._cursors.forget_old()
             everything = list(self._cursors)
             for first in range(0, len(everything), _COMPARED_AT_ONCE):
                 if not await self.compare(everything[first : first + _COMPARED_AT_ONCE]):

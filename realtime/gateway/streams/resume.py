@@ -32,7 +32,7 @@ from realtime.gateway.streams.kinds import StreamKinds
 from realtime.gateway.streams.metrics import StreamMetrics
 
 MOST_BYTES = 512 << 10
-"""Of events in one answer; a socket that has more waiting than twice this is closed."""
+"""Of events in one answer, at most."""
 MOST_STREAMS = 256
 """Streams that one socket hears."""
 _MOST_LOOKS = 3
@@ -62,23 +62,34 @@ class ResumeHandlers:
     """Handler of `session:resume`."""
 
     def __init__(
-        self, cursors: Cursors, kinds: StreamKinds, reader: HistoryReader, watchers: Watchers, metrics: StreamMetrics
+        self,
+        cursors: Cursors,
+        kinds: StreamKinds,
+        reader: HistoryReader,
+        watchers: Watchers,
+        metrics: StreamMetrics,
+        *,
+        most_bytes: int = MOST_BYTES,
     ) -> None:
+        """`most_bytes`: of events in one answer, well below what may wait for a socket."""
         self._cursors = cursors
         self._kinds = kinds
         self._reader = reader
         self._watchers = watchers
         self._metrics = metrics
+        self._most_bytes = min(most_bytes, MOST_BYTES)
 
     @handles(SESSION_RESUME)
     async def resume(self, client: Client, payload: SessionResume) -> Followed:
         """Say of each stream what was missed; behind the answer the stream goes on where that ends."""
         with self._metrics.resume_seconds.time():
             await self._authorise(client, payload.streams)
+            watched = await self._watchers.watch_again(client, payload.watch) if payload.watch else None
+            if client.closed:
+                raise Unavailable("the connection has ended", retry_after_ms=1000)
             parts = self._hold(client, payload.streams)
             goes_on = {part.hearing: part.held.at for part in parts}
             try:
-                watched = await self._watchers.watch_again(client, payload.watch) if payload.watch else None
                 answers = await self._resume(client, parts, goes_on)
             except BaseException:
                 self._give_up(client, parts)
@@ -121,11 +132,9 @@ class ResumeHandlers:
     async def _resume(
         self, client: Client, parts: list[_Part], goes_on: dict[Hearing, int]
     ) -> dict[str, StreamResumed]:
-        if client.closed:
-            raise Unavailable("the connection has ended", retry_after_ms=1000)
         found = await self._look(parts)
         answers: dict[str, StreamResumed] = {}
-        left = MOST_BYTES
+        left = self._most_bytes
         for part in parts:
             cursor, continued = part.hearing.cursor, found[part.name]
             size = size_of(continued.events)

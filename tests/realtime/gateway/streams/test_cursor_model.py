@@ -228,7 +228,7 @@ class Stream(RuleBasedStateMachine):
     @rule()
     def time_passes(self) -> None:
         self.clock._advance(self.clock.monotonic() + LINGER_SECONDS)
-        self.cursors.forget_idle()
+        self.cursors.forget_old()
 
     @rule(data=st.data())
     def resume(self, data: st.DataObject) -> None:
