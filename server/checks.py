@@ -1,6 +1,6 @@
 """What `/ready` looks at: the stores a node needs, whether they keep what they are given, how far behind they are."""
 
-from typing import Any
+import math
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
@@ -9,6 +9,7 @@ from sqlalchemy import text
 from domain.db.engine import unavailable_when_down
 from domain.db.migrate import known_revisions, revision_of
 from domain.kit.errors import Problem
+from domain.kit.redis_clients import ask_masters
 from realtime.bus.track_log import REPLICA_MARK
 from server.health import Check, Finding, Status
 from server.wiring import ServerNode
@@ -28,6 +29,7 @@ def checks_of(node: ServerNode) -> list[Check]:
         Check("redis", lambda: _redis(node.stores.redis), _REDIS_FAILURES),
         Check("stream", lambda: _stream(node), (*_REDIS_FAILURES, Problem)),
         Check("bus", lambda: _bus(node)),
+        Check("rooms", lambda: _rooms(node)),
     ]
 
 
@@ -49,17 +51,41 @@ async def _schema(node: ServerNode, revisions: list[str]) -> Finding:
 
 
 async def _redis(redis: Redis) -> Finding:
-    await redis.ping()
+    """Asks each master: a cluster of which some answer serves those whose keys are there."""
+    answers = await ask_masters(redis, "PING")
+    silent = sorted(name for name, answer in answers.items() if isinstance(answer, Exception))
+    if len(silent) == len(answers):
+        return Finding(Status.UNHEALTHY, "no master answers")
+    if silent:
+        return Finding(Status.DEGRADED, f"no answer from {', '.join(silent)}: what is there waits for its replica")
+    if not await _is_whole(redis, len(answers)):
+        return Finding(Status.DEGRADED, "a part of the cluster's slots has no master: see redis-cli --cluster check")
+    return await _durability(redis)
+
+
+async def _is_whole(redis: Redis, masters: int) -> bool:
+    if masters == 1:
+        return True
+    states = await ask_masters(redis, "CLUSTER", "INFO")
+    return all("cluster_state:ok" in _text(state) for state in states.values() if isinstance(state, str | bytes))
+
+
+async def _durability(redis: Redis) -> Finding:
     try:
-        found: dict[Any, Any] = {}
-        for name in _DURABLE:
-            found |= await redis.config_get(name)
-    except ResponseError:
-        return Finding(Status.DEGRADED, "CONFIG GET is not allowed here, so its durability cannot be checked")
-    actual = {_text(name): _text(value) for name, value in found.items()}
-    wrong = [f"{name} {wanted}" for name, wanted in _DURABLE.items() if actual.get(name) != wanted]
+        answers = await ask_masters(redis, "CONFIG", "GET", *_DURABLE)
+    except ResponseError as error:
+        answers = {"redis": error}
+    wrong: set[str] = set()
+    for answer in answers.values():
+        if isinstance(answer, ResponseError):
+            return Finding(Status.DEGRADED, "CONFIG GET is not allowed here, so its durability cannot be checked")
+        if isinstance(answer, dict):
+            actual = {_text(name): _text(value) for name, value in answer.items()}
+            wrong |= {f"{name} {wanted}" for name, wanted in _DURABLE.items() if actual.get(name) != wanted}
     if wrong:
-        return Finding(Status.DEGRADED, f"what is acknowledged can be lost: set {', '.join(wrong)} in redis.conf")
+        return Finding(
+            Status.DEGRADED, f"what is acknowledged can be lost: set {', '.join(sorted(wrong))} in redis.conf"
+        )
     return Finding()
 
 
@@ -80,18 +106,20 @@ async def _stream(node: ServerNode) -> Finding:
 
 
 async def _bus(node: ServerNode) -> Finding:
-    heard = node.stores.bus.heard_seconds_ago()
-    if not node.stores.bus.connected:
-        return Finding(
-            Status.DEGRADED,
-            f"has not heard itself through Redis for {heard:.1f} s; riders of other nodes are missing until it does",
-        )
-    if not node.stores.hints.connected:
-        return Finding(
-            Status.DEGRADED,
-            "does not hear other nodes' hints; their durable events come here a second later, from Postgres",
-        )
-    return Finding()
+    bus = node.stores.bus
+    return _hearing(bus.connected, bus.heard_seconds_ago(), "riders of other nodes are missing")
+
+
+async def _rooms(node: ServerNode) -> Finding:
+    rooms = node.stores.rooms
+    return _hearing(rooms.connected, rooms.heard_seconds_ago(), "what other nodes emit to rooms is not heard")
+
+
+def _hearing(connected: bool, heard_seconds_ago: float, consequence: str) -> Finding:
+    if connected:
+        return Finding()
+    since = f"for {heard_seconds_ago:.1f} s" if math.isfinite(heard_seconds_ago) else "yet"
+    return Finding(Status.DEGRADED, f"has not heard itself through Redis {since}; {consequence} until it does")
 
 
 def _text(value: str | bytes) -> str:

@@ -50,9 +50,13 @@ class NodeLevels(Collector):
         )
         yield _gauge("bus_connected", "1 while this node hears the bus.", bus.connected)
         yield _gauge("bus_subscriptions", "Channels that this node hears.", bus.subscriptions)
+        yield _gauge("bus_connections", "Connections that hear: on a cluster one for each master.", bus.connections)
         yield CounterMetricFamily(
-            "throttlecove_bus_losses", "How often the connection that hears was lost.", value=bus.losses
+            "throttlecove_bus_losses",
+            "How often a connection that hears was lost, or a channel moved away from one.",
+            value=bus.losses,
         )
+        yield from self._rooms()
         yield _gauge(
             "control_age_seconds", "Since the control log was last read to its end.", control.heard_seconds_ago()
         )
@@ -67,6 +71,17 @@ class NodeLevels(Collector):
         yield _gauge("hints_subscriptions", "Streams of which this node hears hints.", hints.subscriptions)
         yield CounterMetricFamily(
             "throttlecove_hints_losses", "How often the connection that hears hints was lost.", value=hints.losses
+        )
+
+    def _rooms(self) -> Iterator[Metric]:
+        rooms = self._node.stores.rooms
+        yield _gauge("rooms_heartbeat_age_seconds", "The same for what is emitted to rooms.", rooms.heard_seconds_ago())
+        yield _gauge("rooms_connected", "1 while this node hears what others emit to rooms.", rooms.connected)
+        yield _gauge("rooms_subscriptions", "Rooms and namespaces that this node hears.", rooms.subscriptions)
+        yield CounterMetricFamily(
+            "throttlecove_rooms_losses",
+            "How often something emitted to rooms may have been missed.",
+            value=rooms.losses,
         )
 
     def _nodes(self) -> Iterator[Metric]:

@@ -17,20 +17,19 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
-    ValidationInfo,
     field_validator,
     model_validator,
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
+from domain.kit.redis_urls import parse_redis_url
+
 _DEVELOPMENT_SECRET = "development only: anybody can read this in the source"
 _PREFIX = "THROTTLECOVE_"
 _NO_SETTINGS = frozenset(("THROTTLECOVE_DATA",))
 """Variables with the prefix that tests and scripts read, and no server."""
-_SCHEMES = {
-    "database_url": ("postgresql", "postgres", "postgresql+asyncpg"),
-    "redis_url": ("redis", "rediss", "unix"),
-}
+_POSTGRES = ("postgresql", "postgres", "postgresql+asyncpg")
+_ADDRESSES = ("database_url", "redis_url")
 _MASK = "**********"
 _SHORTEST_SECRET = 32
 _SHORTEST_PASSWORD = 16
@@ -79,7 +78,8 @@ class Settings(BaseSettings):
     redis_url: SecretStr = Field(
         SecretStr("redis://127.0.0.1:6379/0"),
         validation_alias="REDIS_URL",
-        description="Redis 7.0 or newer, `appendfsync always` and `noeviction`.",
+        description="Redis 7.0 or newer, `appendfsync always` and `noeviction`: `redis://host:port/database`, "
+        "`redis+sentinel://host:port,host:port/service` or `redis+cluster://host:port,host:port`; `rediss…` for TLS.",
     )
     database_pool_size: Positive = Field(5, description="Connections kept open.")
     database_pool_overflow: int = Field(15, ge=0, description="Connections opened beyond that when busy.")
@@ -212,12 +212,17 @@ class Settings(BaseSettings):
                 split[name] = [origin.strip() for origin in text.split(",") if origin.strip()]
         return split
 
-    @field_validator("database_url", "redis_url")
+    @field_validator("database_url")
     @classmethod
-    def _is_address(cls, url: SecretStr, info: ValidationInfo) -> SecretStr:
-        schemes = _SCHEMES[str(info.field_name)]
-        if not _has_scheme(url.get_secret_value(), schemes):
-            raise ValueError(f"must be an address that begins with {schemes[0]}://, with a number as its port")
+    def _is_address(cls, url: SecretStr) -> SecretStr:
+        if not _is_postgres(url.get_secret_value()):
+            raise ValueError(f"must be an address that begins with {_POSTGRES[0]}://, with a number as its port")
+        return url
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_redis(cls, url: SecretStr) -> SecretStr:
+        parse_redis_url(url.get_secret_value())
         return url
 
     @model_validator(mode="after")
@@ -286,7 +291,7 @@ class Settings(BaseSettings):
 
     def shown(self) -> dict[str, Any]:
         """All settings; secrets are masked, and of an address with a login only the login."""
-        return self.model_dump(mode="json") | {name: _without_login(getattr(self, name)) for name in _SCHEMES}
+        return self.model_dump(mode="json") | {name: _without_login(getattr(self, name)) for name in _ADDRESSES}
 
     def changed(self) -> dict[str, Any]:
         """The settings that differ from their defaults, as `shown`."""
@@ -322,12 +327,12 @@ def _origin(name: str, url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def _has_scheme(url: str, schemes: tuple[str, ...]) -> bool:
+def _is_postgres(url: str) -> bool:
     try:
         parts = urlsplit(url)
-        # Postgres may have several hosts, each with its port; only drivers can tell whether those are right.
+        # There may be several hosts, each with its port; only drivers can tell whether those are right.
         several = "," in parts.netloc
-        return parts.scheme in schemes and (several or parts.port is None or parts.port > 0)
+        return parts.scheme in _POSTGRES and (several or parts.port is None or parts.port > 0)
     except ValueError:
         return False
 

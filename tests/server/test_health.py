@@ -30,7 +30,7 @@ async def test_a_node_that_is_well_says_so_and_one_that_drains_sends_others_else
     assert alive["uptime_seconds"] >= 0
     await eventually(lambda: all_is_well(up))
     checks = await checks_of(up)
-    assert set(checks) == {"database", "schema", "redis", "stream", "bus"}
+    assert set(checks) == {"database", "schema", "redis", "stream", "bus", "rooms"}
     for found in checks.values():
         assert found.pop("latency_ms") >= 0
         assert found == {"status": "healthy"}

@@ -88,7 +88,10 @@ def test_the_command_ends_with_a_sentence_and_without_a_value() -> None:
             "postgresql://me:hunter2@here:port/name",
             ": must be an address that begins with postgresql://",
         ),
-        ("REDIS_URL", "http://:hunter2@here", ": must be an address that begins with redis://"),
+        ("REDIS_URL", "http://:hunter2@here", ": must begin with redis://, redis+sentinel://, redis+cluster://"),
+        ("REDIS_URL", "redis://:hunter2@here,there", ": has several hosts"),
+        ("REDIS_URL", "redis+cluster://:hunter2@here:1,there:2/3", ": names a database, of which a cluster has"),
+        ("REDIS_URL", "redis+sentinel://:hunter2@here,there", ": must name what the sentinels watch"),
     ],
 )
 def test_a_setting_that_cannot_be_read_is_named_and_not_shown(
@@ -110,7 +113,8 @@ def test_every_command_ends_at_once_and_says_which_setting_is_wrong(
         main([command])
     assert ended.value.code == 2
     said = capsys.readouterr()
-    assert said.err == "REDIS_URL: must be an address that begins with redis://, with a number as its port\n"
+    assert said.err.startswith("REDIS_URL: must begin with redis://, redis+sentinel://, redis+cluster://")
+    assert len(said.err.splitlines()) == 1
     assert not said.out
 
 
