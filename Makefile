@@ -43,9 +43,9 @@ stress: ## nodes, stores and network break by a seed while clients work, and eve
 	@scripts/setup
 	@.venv/bin/python -m loadtests.stress $(if $(ARGS),$(ARGS),--seed 1)
 
-bench: ## the worker against the bare COPY; ARGS=wire: the server against Node, python-socketio and a C floor
+bench: ## the worker against the bare COPY; ARGS=wire: the server against its peers; ARGS=nodes: several nodes
 	@scripts/setup
-	@.venv/bin/python -m loadtests.bench $(if $(filter tracks wire,$(firstword $(ARGS))),,tracks) $(ARGS)
+	@.venv/bin/python -m loadtests.bench $(if $(filter tracks wire nodes,$(firstword $(ARGS))),,tracks) $(ARGS)
 
 load: ## a small Locust load on a system of its own, headless, and its table
 	@scripts/load $(ARGS)

@@ -13,7 +13,7 @@ FIGURES = (
     Figure("across-receive", "receive, and deliver to 10", "µs/event", (Goal(NODE, 0.5),)),
     Figure("across-publish-flow", "publish, back to back", "µs/event", ()),
     Figure("across-receive-flow", "receive, back to back", "µs/event", ()),
-    Figure("idle-node", "message that a node has no use for", "µs/message", (Goal(NODE, _NOTHING, within_noise=True),)),
+    Figure("idle-node", "message of no use to a node", "µs/message", (Goal(NODE, _NOTHING, within_noise=True),)),
     Figure("crowd-p99", "crowd: position seen, p99", "ms", (Goal(None, 300),)),
     Figure("crowd-lost", "crowd: sockets lost", "sockets", (Goal(None, 0),)),
     Figure("crowd-growth", "crowd: growth of the node", "% memory", (Goal(None, 2),)),

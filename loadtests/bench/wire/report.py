@@ -45,7 +45,8 @@ def _cell(results: Results, figure: Figure, peer: str) -> str:
     values = results.values(figure.name, peer)
     if not values:
         return "not sustained"
-    return f"{results.median(figure.name, peer):,.2f} ±{spread(values):.0%}"
+    noise = f" ±{spread(values):.0%}" if len(values) > 1 else ""
+    return f"{results.median(figure.name, peer):,.2f}{noise}"
 
 
 def _goal(verdict: Verdict) -> str:
