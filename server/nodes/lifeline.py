@@ -15,6 +15,8 @@ class Lifeline:
         """`descriptor` is of a socket whose other end the parent has."""
         self._socket = socket.socket(fileno=descriptor)
         self._socket.setblocking(False)
+        self.orphaned = False
+        """Whether the parent is no more."""
 
     def listens(self) -> None:
         """Tell the parent; from now on this process ends, in good order, when the parent is no more."""
@@ -24,10 +26,7 @@ class Lifeline:
 
     def _gone(self) -> None:
         """Its end is closed: it says nothing ever."""
-        self.close()
-        signal.raise_signal(signal.SIGTERM)
-
-    def close(self) -> None:
-        """Hear of the parent no more."""
         asyncio.get_running_loop().remove_reader(self._socket)
         self._socket.close()
+        self.orphaned = True
+        signal.raise_signal(signal.SIGTERM)

@@ -46,7 +46,7 @@ class Family:
 
 def run(family: Family) -> int:
     """Run until a signal ends it: 0 when all nodes then end well, 1 when one does not, or cannot be begun."""
-    with tempfile.TemporaryDirectory(prefix="throttlecove-") as directory:
+    with tempfile.TemporaryDirectory(prefix="throttlecove-nodes-") as directory:
         if too_long(Path(directory)):
             sys.stderr.write(f"the path {directory} is too long for sockets in it: set TMPDIR to a shorter one\n")
             return 1

@@ -1,5 +1,6 @@
 """Where the nodes of one machine find one another: their names, and a directory that nobody else may look into."""
 
+import contextlib
 import os
 import socket
 import struct
@@ -32,6 +33,13 @@ class Place:
     def questions_of(self, name: str) -> str:
         """The path of the Unix socket at which a node answers its siblings."""
         return str(self.directory / f"{self.names.index(name)}.questions")
+
+    def leave(self) -> None:
+        """Clean up in the parent's stead: remove this node's sockets, and the directory behind the last node."""
+        for path in (self.connections_of(self.own), self.questions_of(self.own)):
+            Path(path).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # others are still in it
+            self.directory.rmdir()
 
 
 def names_of(base: str, count: int) -> tuple[str, ...]:

@@ -46,3 +46,5 @@ class Siblings:
         if self._answering is not None:
             self._answering.close()
         self.giver.close()
+        if self._lifeline.orphaned:
+            self._place.leave()

@@ -21,3 +21,4 @@ async def test_a_node_ends_when_its_parent_is_no_more() -> None:
     async with asyncio.timeout(5):
         await told.wait()
     loop.remove_signal_handler(signal.SIGTERM)
+    assert lifeline.orphaned
