@@ -4,7 +4,7 @@ The WebSocket status is for raw clients; Socket.IO clients read the same code in
 for SILENT, which closes sockets that have not signed in.
 """
 
-from realtime.wire.interface import OVERFLOWED, SILENT, STOPPING, Closing, Reconnect
+from realtime.wire.interface import DISMISSED, OVERFLOWED, SILENT, STOPPING, Closing, Reconnect
 
 TOKEN_ENDED = Closing(
     4401, "token_expired", "The access token has ended: refresh it and connect again", Reconnect.AT_ONCE
@@ -19,6 +19,7 @@ CLOSINGS: tuple[Closing, ...] = (
     SILENT,
     OVERFLOWED,
     STOPPING,
+    DISMISSED,
     TOKEN_ENDED,
     SESSION_REVOKED,
     ABUSED,

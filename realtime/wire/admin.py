@@ -23,7 +23,7 @@ from realtime.wire.admin_endpoint import AdminEndpoint, Auth
 from realtime.wire.admin_watch import CountedListener, CountedTaker, CountedTransport, Traffic, WatchedEndpoint
 from realtime.wire.connection import Connection, Listener
 from realtime.wire.emitting import Audience
-from realtime.wire.interface import Closing, Endpoint, Reconnect, Socket
+from realtime.wire.interface import DISMISSED, Endpoint, Socket
 from realtime.wire.link import Link
 from realtime.wire.packets import Packet, encode_event
 from realtime.wire.rooms import node_of
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 Mode = Literal["development", "production"]
 
-DISMISSED = Closing(4009, "dismissed", "Whoever runs this server has ended the connection", Reconnect.NEVER)
 _ACTING = ("EMIT", "JOIN", "LEAVE", "DISCONNECT", "MJOIN", "MLEAVE", "MDISCONNECT")
 _HEADERS: Final = ("host", "origin", "user-agent")
 _PARAMETERS: Final = ("EIO", "transport")
@@ -78,6 +77,8 @@ class Admin:
         self._news = asyncio.Event()
         self._since: dict[str, float] = {}
         """When each socket came."""
+        self._polling: list[Socket] = []
+        """Those that may move to WebSocket yet."""
         self._tasks = TaskOwner("admin")
         self._runs = False
         actions = None if read_only else _Doing(wire)
@@ -125,6 +126,18 @@ class Admin:
     def _came(self, socket: Socket) -> None:
         self._since[socket.sid] = time.time()
         self._tell("socket_connected", self._described(socket), _now())
+        if self._wire.transport_of(socket) == "polling":
+            self._polling.append(socket)
+
+    def _look_for_upgrades(self) -> None:
+        polling, self._polling = self._polling, []
+        for socket in polling:
+            if socket.closed:
+                continue
+            if (transport := self._wire.transport_of(socket)) == "polling":
+                self._polling.append(socket)
+            else:
+                self._tell("socket_updated", {"id": socket.sid, "nsp": socket.namespace, "transport": transport})
 
     def _went(self, socket: Socket, reason: str) -> None:
         self._since.pop(socket.sid, None)
@@ -153,6 +166,7 @@ class Admin:
             now = time.monotonic()
             if now >= due:
                 due = now + self._stats_seconds
+                self._look_for_upgrades()
                 await self._emit(self._packet("server_stats", self._stats(taking=True)))
             if now >= again_at:
                 again_at = now + _AGAIN_SECONDS
@@ -206,7 +220,7 @@ class Admin:
                 "address": socket.address,
                 "headers": headers,
                 "query": query,
-                "secure": False,
+                "secure": request is not None and request.headers.get("x-forwarded-proto") == "https",
                 "url": request.path if request else "",
                 "issued": round(came * 1000),
                 "time": datetime.fromtimestamp(came, UTC).isoformat(),

@@ -12,6 +12,7 @@ from domain.kit.errors import Problem
 from realtime.wire.packets import Arguments, Lane, Packet
 
 __all__ = (
+    "DISMISSED",
     "OVERFLOWED",
     "SILENT",
     "STOPPING",
@@ -53,6 +54,7 @@ OVERFLOWED = Closing(
     4008, "too_slow", "More is waiting for this socket than it may hold: reconnect and resume", Reconnect.AT_ONCE
 )
 SILENT = Closing(4001, "connect_timeout", "No CONNECT with a token arrived in time", Reconnect.LATER)
+DISMISSED = Closing(4009, "dismissed", "Whoever runs this server has ended the connection", Reconnect.NEVER)
 STOPPING = Closing(4012, "stopping", "This server is stopping: reconnect to another one", Reconnect.AT_ONCE)
 
 
