@@ -18,7 +18,7 @@ from tests.e2e.processes import Node, Site, Worker
 from tests.support import eventually
 
 FAULTS = ("kill", "pause", "refuse")
-ANSWER_SECONDS = 6.0
+ANSWER_SECONDS = 5.0
 """Whatever is away, every event is answered within this."""
 BACK_SECONDS = 6.0
 """Two ticks, and the time in which a node notices that a server is back and reads again what it missed."""

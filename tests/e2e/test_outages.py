@@ -9,7 +9,6 @@ import pytest
 import redis
 
 from realtime.bus.policy_cache import policy_key
-from server.settings import Settings
 from server.stack import PostgresServer
 from tests.e2e.outages import (
     ANSWER_SECONDS,
@@ -30,7 +29,12 @@ from tests.support import eventually
 from tests.support.servers import new_postgres, new_redis, running
 
 HOME, NOT_AT_HOME = (46.505, 8.29), (46.515, 8.29)
-REDIS_SECONDS = Settings().redis_timeout_seconds
+REDIS_SECONDS = 1.0
+IMPATIENT = {
+    # What a paused server costs are these, again and again.
+    "THROTTLECOVE_REDIS_TIMEOUT_SECONDS": str(REDIS_SECONDS),
+    "THROTTLECOVE_DATABASE_CONNECT_TIMEOUT_SECONDS": "1",
+}
 ZONE = {"name": "home", "latitude": 47.0, "longitude": 9.0, "radius_metres": 200}
 
 
@@ -39,7 +43,7 @@ def shared_ground(tmp_path_factory: pytest.TempPathFactory, _postgres_to_copy: P
     directory = tmp_path_factory.mktemp("outages")
     postgres = new_postgres(directory / "postgres", copy_of=_postgres_to_copy)
     own_redis = new_redis(directory / "redis")
-    with running(postgres, own_redis), site(postgres.url, own_redis.url, directory) as there:
+    with running(postgres, own_redis), site(postgres.url, own_redis.url, directory, IMPATIENT) as there:
         worker = there.worker()
         pair = asyncio.run(pair_of(there))
         yield Ground(there, postgres, own_redis, pair.one, pair.two, worker)
