@@ -10,10 +10,13 @@ T = TypeVar("T")
 _POLL_SECONDS = 0.005
 
 
-async def eventually(condition: Callable[[], T | Awaitable[T]], *, timeout: float = 10.0) -> T:
+async def eventually(
+    condition: Callable[[], T | Awaitable[T]], *, timeout: float = 10.0, every: float = _POLL_SECONDS
+) -> T:
     """Wait until `condition()` (plain or async) is true, and return its value; AssertionError after `timeout` seconds.
 
-    A condition that raises AssertionError counts as not holding yet; the last one is shown when time is up.
+    `every` so many seconds it is looked at; seldom where looking takes its time from what is waited for. A condition
+    that raises AssertionError counts as not holding yet; the last one is shown when time is up.
     """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + timeout
@@ -23,7 +26,7 @@ async def eventually(condition: Callable[[], T | Awaitable[T]], *, timeout: floa
             return value  # type: ignore[return-value]
         if loop.time() > deadline:
             raise AssertionError(f"not true within {timeout} s; last: {complaint or value!r}") from complaint
-        await asyncio.sleep(_POLL_SECONDS)
+        await asyncio.sleep(every)
 
 
 async def _look(condition: Callable[[], T | Awaitable[T]]) -> tuple[T | None, AssertionError | None]:
