@@ -42,6 +42,13 @@ def pair(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 @pytest.fixture(scope="session")
+def storing_pair(pair: Pair) -> Pair:
+    """`pair` with a worker, which all tests of a process share as well."""
+    pair.site.worker()
+    return pair
+
+
+@pytest.fixture(scope="session")
 def lone_node(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     """One node that all tests of a process share, as `pair`; it acknowledges quickly."""
     directory = tmp_path_factory.mktemp("lone")

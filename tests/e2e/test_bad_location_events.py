@@ -136,10 +136,8 @@ async def test_somebody_elses_track_cannot_be_touched(pair: Pair) -> None:
             assert (await ben.ask(event, payload))["error"]["code"] == "not_found", event
 
 
-async def test_a_batch_keeps_the_good_and_names_the_bad_and_the_first_write_wins(one_site: Site) -> None:
-    node = await one_site.node()
-    one_site.worker()
-    async with phone(await register(node.url)) as rider:
+async def test_a_batch_keeps_the_good_and_names_the_bad_and_the_first_write_wins(storing_pair: Pair) -> None:
+    async with phone(await register(storing_pair.one.url)) as rider:
         track = await rider.start_track()
         fixes = [
             {**fix(0, 46.5, 8.3), "timestamp": Y2000_MS},
@@ -161,30 +159,26 @@ async def test_a_batch_keeps_the_good_and_names_the_bad_and_the_first_write_wins
         assert [one["field"] for one in answer["rejected"]] == ["latitude", "timestamp", "fix", "timestamp"]
         assert await rider.move(track, 0, 10.0, 10.0) == {}  # again, with other values: the first stays
         assert await rider.ask("track:stop", {"track_id": track, "last_seq": 5}) == {}
-        await finished(one_site, track)
-        rows = await points(one_site, track)
+        await finished(storing_pair.site, track)
+        rows = await points(storing_pair.site, track)
     assert [(row["seq"], row["latitude"]) for row in rows] == [(0, 46.5), (3, 46.6), (4, 46.7)]
     assert rows[0]["timestamp"].year == 2000
 
 
-async def test_a_fix_that_was_refused_is_not_waited_for(one_site: Site) -> None:
-    node = await one_site.node()
-    one_site.worker()
-    async with phone(await register(node.url)) as rider:
+async def test_a_fix_that_was_refused_is_not_waited_for(storing_pair: Pair) -> None:
+    async with phone(await register(storing_pair.one.url)) as rider:
         track = await rider.start_track()
         for seq, bad in enumerate(({"latitude": "46.5"}, {"colour": "red"}, {"heading": 361})):
             refused = await rider.ask("location:update", {"track_id": track, "fix": {**fix(seq, 46.5, 8.3), **bad}})
             assert refused["error"]["field"] == f"fix.{next(iter(bad))}"
         assert await rider.move(track, 3, 46.5, 8.3) == {}
         assert await rider.ask("track:stop", {"track_id": track, "last_seq": 3}) == {}
-        await finished(one_site, track)
-    assert [row["seq"] for row in await points(one_site, track)] == [3]
+        await finished(storing_pair.site, track)
+    assert [row["seq"] for row in await points(storing_pair.site, track)] == [3]
 
 
-async def test_a_phone_that_comes_back_goes_on_without_starting_again(one_site: Site) -> None:
-    one, two = await one_site.nodes("one", "two")
-    one_site.worker()
-    account = await register(one.url)
+async def test_a_phone_that_comes_back_goes_on_without_starting_again(storing_pair: Pair) -> None:
+    account = await register(storing_pair.one.url)
     first = Phone(account)
     await first.connect()
     track = await first.begin_track()
@@ -196,15 +190,15 @@ async def test_a_phone_that_comes_back_goes_on_without_starting_again(one_site: 
     assert [await answer for answer in sent] == [{}] * 3
     assert await first.move(track, 0, 46.5, 8.3) == {}
     await first.disconnect()
-    async with phone(account, two.url) as again:
+    async with phone(account, storing_pair.two.url) as again:
         batch = {"track_id": track, "fixes": [fix(n, 46.5, 8.3 + n / 1000) for n in (1, 2)]}
         assert await again.ask("location:batch", batch) == {"accepted": 2, "rejected": []}
         assert await again.move(track, 3, 46.5, 8.31) == {}
         stop = {"track_id": track, "last_seq": 6, "lost": [[4, 6]]}
         assert await again.ask("track:stop", stop) == {}
         assert await again.ask("track:stop", stop) == {}
-        await finished(one_site, track)
-    assert [row["seq"] for row in await points(one_site, track)] == [0, 1, 2, 3]
+        await finished(storing_pair.site, track)
+    assert [row["seq"] for row in await points(storing_pair.site, track)] == [0, 1, 2, 3]
 
 
 async def test_a_phone_sends_more_often_while_somebody_watches(pair: Pair) -> None:

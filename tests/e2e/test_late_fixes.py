@@ -4,7 +4,7 @@ import asyncpg
 import pytest
 
 from tests.e2e.phones import Phone, fix, now_ms, phone, register
-from tests.e2e.processes import Site
+from tests.e2e.processes import Pair, Site
 from tests.support import eventually
 
 EVERY_MS = 10_000
@@ -34,20 +34,18 @@ async def finished(site: Site, track: str, *, points: int) -> asyncpg.Record:
         await sql.close()
 
 
-async def test_fixes_that_come_after_the_end_lengthen_the_finished_track(one_site: Site) -> None:
-    node = await one_site.node()
-    one_site.worker()
-    async with phone(await register(node.url)) as device:
+async def test_fixes_that_come_after_the_end_lengthen_the_finished_track(storing_pair: Pair) -> None:
+    async with phone(await register(storing_pair.one.url)) as device:
         track, began = await device.begin_track(), now_ms() - 600_000
         await send(device, track, fixes(began, 0, 1, 3))
         # Number 2 was given up for lost, and what follows 3 was not known of.
         assert await device.ask("track:stop", {"track_id": track, "last_seq": 3, "lost": [[2, 2]]}) == {}
-        short = await finished(one_site, track, points=3)
+        short = await finished(storing_pair.site, track, points=3)
         assert (short["fixes"], short["points"], short["duration_seconds"]) == (3, 3, 30)
         assert short["distance_metres"] == pytest.approx(3 * METRES, rel=1e-3)
 
         await send(device, track, fixes(began, 2, 4, 5))
-        whole = await finished(one_site, track, points=6)
+        whole = await finished(storing_pair.site, track, points=6)
         assert (whole["fixes"], whole["points"], whole["duration_seconds"]) == (6, 6, 50)
         assert whole["distance_metres"] == pytest.approx(5 * METRES, rel=1e-3)
         assert whole["ends"] == pytest.approx(46.5 + 5 * NORTH)

@@ -6,16 +6,14 @@ import asyncpg
 
 from server.stack import RedisServer
 from tests.e2e.phones import around, fix, now_ms, phone, register
-from tests.e2e.processes import Node, Site, site
+from tests.e2e.processes import Node, Pair, site
 from tests.support import eventually
 
 LONG_TICK_MS = 2000
 
 
-async def test_a_position_is_seen_on_another_node_and_stored_once(one_site: Site) -> None:
-    one, two = await one_site.nodes("one", "two")
-    one_site.worker()
-    anna, ben = await register(one.url), await register(two.url)
+async def test_a_position_is_seen_on_another_node_and_stored_once(storing_pair: Pair) -> None:
+    anna, ben = await register(storing_pair.one.url), await register(storing_pair.two.url)
     async with phone(anna) as rider, phone(ben) as watcher:
         track = await rider.start_track()
         watched = await watcher.ask("map:watch", around(46.5, 8.3))
@@ -28,7 +26,7 @@ async def test_a_position_is_seen_on_another_node_and_stored_once(one_site: Site
         assert [person["user_id"] for person in known["riders"]] == [anna.user_id]
         assert await rider.ask("track:stop", {"track_id": track, "last_seq": 0}) == {}
         await eventually(lambda: watcher.sees(anna.rider) is None)
-    database = await asyncpg.connect(one_site.database_url)
+    database = await asyncpg.connect(storing_pair.site.database_url)
     try:
         await eventually(lambda: database.fetchval("SELECT finished_at FROM tracks WHERE id = $1", track), timeout=20)
         (point,) = await database.fetch("SELECT * FROM track_points WHERE track_id = $1", track)

@@ -214,9 +214,8 @@ async def test_a_node_that_was_paused_does_not_take_the_dot_back(pair: Pair) -> 
             assert north(9) not in watcher.places
 
 
-async def test_a_late_fix_is_kept_and_does_not_move_the_dot(pair: Pair) -> None:
-    pair.site.worker()
-    async with riding(pair) as ride:
+async def test_a_late_fix_is_kept_and_does_not_move_the_dot(storing_pair: Pair) -> None:
+    async with riding(storing_pair) as ride:
         await ride.move(ride.rider, 1, north(1))
         assert await ride.rider.move(ride.track, 2, *north(9), timestamp=ride.began_ms - 60_000) == {}
         await ride.move(ride.rider, 3, north(2))
@@ -224,7 +223,7 @@ async def test_a_late_fix_is_kept_and_does_not_move_the_dot(pair: Pair) -> None:
         for watcher in ride.watchers:
             assert watcher.places in ([HERE, north(1), north(2)], [HERE, north(2)])
         track = ride.track
-    database = await asyncpg.connect(pair.site.database_url)
+    database = await asyncpg.connect(storing_pair.site.database_url)
     try:
         query = "SELECT latitude FROM track_points WHERE track_id = $1 AND seq = 2"
         await eventually(lambda: database.fetchval(query, track))
