@@ -122,7 +122,8 @@ class Settings(BaseSettings):
     node_name: str = Field(
         "",
         pattern=r"^[a-z0-9-]{0,32}$",
-        description="Begins this node's Engine.IO session ids, so that a proxy can bring long-polling back to it.",
+        description="Begins this node's Engine.IO session ids, so that a proxy can bring long-polling back to it; "
+        "with `--nodes` each node adds its number (`one.0`).",
     )
     allowed_origins: Annotated[list[str], NoDecode] = Field(
         ["*"],
