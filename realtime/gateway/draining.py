@@ -30,6 +30,9 @@ _OBEY_SECONDS = 0.25
 _STEPS = 100
 _SHORTEST_STEP_SECONDS = 0.02
 _LOOK_SECONDS = 0.01
+_ANSWER_SECONDS = 0.05
+_ANSWER_EARLY_SECONDS = 0.25
+"""How often everything is acknowledged while clients go, and how long before the first of them."""
 _SLICE = 200
 """Clients that are told before others get their turn."""
 
@@ -121,9 +124,10 @@ class Draining:
 
     async def _keep_answering(self) -> None:
         """Nobody waits for a tick any more: who goes when it was told to has its answers, as who is closed has."""
+        await self._clock.sleep(self._begins_at - _ANSWER_EARLY_SECONDS - self._clock.monotonic())
         while True:
             await self._answer_all()
-            await self._clock.sleep(self._pace.step)
+            await self._clock.sleep(max(_ANSWER_SECONDS, self._pace.step))
 
     async def _answer_all(self) -> None:
         """Whoever does not wait for the end of it leaves it running."""
