@@ -15,11 +15,13 @@ import redis
 from server.stack import PostgresServer, RedisServer
 from tests.support.databases import Databases
 from tests.support.memory import directory_in_memory
+from tests.support.order import with_long_ones_first
 from tests.support.redis_topologies import RedisCluster, RedisWithSentinel, running_cluster, running_with_sentinel
 from tests.support.servers import TestServers, migrated_and_stopped, new_postgres, new_redis, running
 
 _REDIS_DATABASES = 16
 _IN_MEMORY = pytest.StashKey[Path]()
+_HERE = Path(__file__).parent
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest decides where temporary files lie
@@ -31,6 +33,11 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     if directory := config.stash.get(_IN_MEMORY, None):
         shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items[:] = with_long_ones_first(items, _HERE)
 
 
 @pytest.fixture(scope="session")
