@@ -93,6 +93,8 @@ class SharedHttp(BoundedHttp):
         self._in_request = False
         self._body_bytes = 0
         """Of a body with a known length, what is to come."""
+        self._waits = False
+        """Whether reading is paused until an earlier request is answered."""
         self._looking: asyncio.TimerHandle | None = None
 
     # What the event loop calls
@@ -144,12 +146,15 @@ class SharedHttp(BoundedHttp):
         """Give the parser what it may have now."""
         while self._unread and not self.transport.is_closing():
             if not self._in_request and self._before_me():
+                self._waits = True
                 self.flow.pause_reading()
                 return
             super().data_received(self._next_piece())
             if self.parser is None:
                 self._hand_on()
-        self.flow.resume_reading()
+        if self._waits:  # uvicorn pauses reading as well: while an application has much of a body to read
+            self._waits = False
+            self.flow.resume_reading()
 
     def _before_me(self) -> bool:
         """Whether an earlier request is not answered, to the last byte: that cannot be done from another process."""

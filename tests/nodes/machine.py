@@ -3,7 +3,7 @@ between them as between processes."""
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +34,8 @@ class Sibling:
     up: Serving
     taker: Taker
     heard: Recorder
+    protocol: Callable[[bytes], asyncio.Protocol]
+    """That of a connection of which so much was read."""
 
     def handovers(self) -> dict[str, float]:
         """Given, taken and failed."""
@@ -67,7 +69,7 @@ async def sibling(directory: Path, name: str) -> AsyncIterator[Sibling]:
 
         taker = Taker(place.connections_of(name), protocol, tasks, handovers)
         taker.open()
-        yield Sibling(place, registry, giver, up, taker, heard)
+        yield Sibling(place, registry, giver, up, taker, heard, protocol)
         taker.close()
         giver.close()
 

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from server.nodes.giving import INLINE_BYTES
 from tests.nodes.machine import Connection, Sibling, connection, get, machine, post, sibling
 from tests.realtime.serving import handshake, masked
+from tests.realtime.wire.transports import RecordingTransport
 from tests.support import eventually
 
 UNKNOWN = (400, '{"code":1,"message":"Session ID unknown"}')
@@ -98,6 +99,23 @@ async def test_a_body_larger_than_a_message_comes_over_whole(both: Pair) -> None
         await client.send(post(theirs, body))
         assert await client.answer() == (200, "ok")
     assert two.heard.events == [("said", [text])] * 5
+
+
+async def test_a_body_is_read_no_faster_than_it_is_wanted(both: Pair) -> None:
+    one, _ = both
+    ours = await one.session()
+    body = b"\x1e".join([b'42["said","' + b"x" * 50_000 + b'"]'] * 2)
+    protocol = one.protocol(b"")
+    transport = RecordingTransport(protocol)
+    protocol.connection_made(transport)
+    request = post(ours, body)
+    transport.feed(request[:-10])
+    assert not transport.reading
+    await eventually(lambda: transport.reading)
+    transport.feed(request[-10:])
+    await eventually(lambda: transport.sent.endswith(b"\r\n\r\nok"))
+    transport.reset()
+    await eventually(lambda: transport.ended)
 
 
 async def test_a_session_moves_to_websocket_over_a_connection_that_changes_hands(both: Pair) -> None:
