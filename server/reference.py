@@ -6,7 +6,7 @@
 import inspect
 import types
 import typing
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from enum import Enum
 from typing import Any
@@ -16,7 +16,7 @@ import msgspec
 
 from domain.kit.errors import ERRORS
 from realtime.gateway.codes import CLOSINGS
-from realtime.gateway.contracts import Contract, Emission
+from realtime.gateway.contracts import Contract, Emission, StreamEmission
 from realtime.gateway.events import location, session
 from server.settings import Settings
 
@@ -28,6 +28,12 @@ acknowledged; unknown fields are refused. Units: metres, metres per second, degr
 
 A refusal is an ack `{"error": {"code", "message", "field"?, "retry_after_ms"?, "trace_id"?}}`.
 """
+_OF_STREAMS = (
+    "| `stream` | text | yes |",
+    "| `seq` | integer | yes |",
+    "| `sent_at` | integer | yes |",
+)
+"""What every durable event begins with."""
 _FEATURES = (("Session", session), ("Location", location))
 
 
@@ -69,6 +75,10 @@ def _contract(contract: Contract[Any]) -> str:
 
 
 def _emission(emission: Emission[Any]) -> str:
+    if isinstance(emission, StreamEmission):
+        about = f"server → client, class **{emission.promise}**, on the stream `{emission.stream}:…`"
+        own = f"{inspect.cleandoc(emission.payload.__doc__ or '')}\n\n{_fields(emission.payload, _OF_STREAMS)}"
+        return f"\n### `{emission.name}`\n\n{about}\n\n{own}"
     return _entry(f"`{emission.name}`", emission.payload, f"server → client, class **{emission.promise}**", None)
 
 
@@ -79,11 +89,14 @@ def _entry(title: str, payload: type[Any], about: str, reply: type[Any] | None) 
     return text
 
 
-def _fields(struct: type[Any]) -> str:
+def _fields(struct: type[Any], before: Sequence[str] = ()) -> str:
     fields = msgspec.structs.fields(struct)
-    if not fields:
+    if not fields and not before:
         return "An empty object.\n"
-    rows = [f"| `{one.encode_name}` | {_type(one.type)} | {'yes' if one.required else 'no'} |" for one in fields]
+    rows = [
+        *before,
+        *(f"| `{one.encode_name}` | {_type(one.type)} | {'yes' if one.required else 'no'} |" for one in fields),
+    ]
     return "| field | type | always there |\n|---|---|---|\n" + "\n".join(rows) + "\n"
 
 
@@ -92,7 +105,8 @@ def _type(kind: Any) -> str:
     if origin is typing.Annotated:
         return _type(_described_as(arguments))
     if origin in (typing.Union, types.UnionType):
-        return " or ".join("null" if one is type(None) else _type(one) for one in arguments)
+        kinds = (one for one in arguments if one is not msgspec.UnsetType)
+        return " or ".join("null" if one is type(None) else _type(one) for one in kinds)
     if origin is list:
         return f"list of {_type(arguments[0])}"
     if origin is tuple:

@@ -81,8 +81,8 @@ class Settings(BaseSettings):
         description="Redis 7.0 or newer, `appendfsync always` and `noeviction`: `redis://host:port/database`, "
         "`redis+sentinel://host:port,host:port/service` or `redis+cluster://host:port,host:port`; `rediss…` for TLS.",
     )
-    database_pool_size: Positive = Field(5, description="Connections kept open.")
-    database_pool_overflow: int = Field(15, ge=0, description="Connections opened beyond that when busy.")
+    database_pool_size: Positive = Field(10, description="Connections kept open.")
+    database_pool_overflow: int = Field(10, ge=0, description="Connections opened beyond that when busy.")
     database_connect_timeout_seconds: Seconds = Field(2, description="Longest wait for a new connection.")
     database_statement_timeout_seconds: Seconds = Field(30, description="Longest statement, ended by Postgres.")
 
