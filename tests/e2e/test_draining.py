@@ -142,7 +142,11 @@ async def assert_it_came_back(javascript: Browser, name: str) -> None:
     assert (reason[0] == "io client disconnect") is own
     codes = [said["code"] for (said,) in javascript.heard("error", name)]
     assert codes == [] if own else codes in (["stopping"], [])
-    assert {connected[2] for connected in javascript.heard("connect", name)} == {None}
+    assert {connected[2] for connected in javascript.heard("connect", name)} == {None}  # `socket.recovered`
+    streams = javascript.heard("session:ready", name)[0][0]["streams"]
+    stood = {stream: {"epoch": head["epoch"], "seq": head["head"]} for stream, head in streams.items()}
+    resumed = await javascript.ask("session:resume", {"streams": stood}, name)
+    assert [stream["recovered"] for stream in resumed["streams"].values()] == [True]
 
 
 async def test_clients_that_never_read_do_not_hold_a_node_up(one_site: Site) -> None:
