@@ -12,6 +12,7 @@ from domain.kit.errors import Unavailable
 from domain.kit.ports import EmitPort
 from realtime.bus.emitter import RoomEmitter
 from tests.realtime.bus.test_rooms import TEXT, nodes, options_of, texts
+from tests.support.redis_topologies import RedisCluster
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("faultless")
@@ -26,11 +27,11 @@ def emit(url: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
 
 
-async def test_a_plain_process_emits_to_sockets_of_two_nodes(any_redis_url: str) -> None:
-    async with nodes(any_redis_url, "one", "two") as (one, two):
+async def test_a_plain_process_emits_to_sockets_of_two_nodes(redis_cluster: RedisCluster) -> None:
+    async with nodes(redis_cluster.url, "one", "two") as (one, two):
         a, b, c = await one.join("a", "x"), await two.join("b", "x"), await two.join("c")
         said = await asyncio.to_thread(
-            emit, any_redis_url, "hello", '{"n":1}', "--to", "x", "--to", c.sid, "--namespace", "/chat"
+            emit, redis_cluster.url, "hello", '{"n":1}', "--to", "x", "--to", c.sid, "--namespace", "/chat"
         )
         assert (said.returncode, said.stdout) == (0, "heard by 3 nodes\n"), said.stderr
         await eventually(lambda: texts(a, b, c) == [[TEXT], [TEXT], [TEXT]])

@@ -144,6 +144,7 @@ async def test_a_master_of_a_cluster_dies_while_it_is_published_to(redis_cluster
         assert {b"%d" % number for number in appended.done} <= entries, "what was acknowledged survives its master"
         await hears_everything_again(one, two, 1 << 30)
     await log.aclose()
+    await eventually(lambda: not any(b" name=bus" in ask(each, "CLIENT", "LIST") for each in redis_cluster.servers))
 
 
 async def test_sentinels_promote_the_replica_while_it_is_published_to(redis_with_sentinel: RedisWithSentinel) -> None:
