@@ -22,6 +22,8 @@ from realtime.wire.handshake import parse_query
 from realtime.wire.http import BoundedHttp, Bounds
 
 _END = b"\r\n\r\n"
+_SLICE = 64
+"""Pieces of what one connection has sent that are read before others get their turn."""
 _UNSENT_LOOK_SECONDS = 0.02
 """Between looks at an answer that its client, who already asks again, has yet to read."""
 
@@ -82,8 +84,9 @@ class SharedHttp(BoundedHttp):
         """`given` is what another process has read of this connection."""
         super().__init__(bounds, config, server_state, app_state, _loop)
         self._sharing = sharing
-        self._unread = given
-        """What has come and the parser has not been given."""
+        self._came = given
+        """What has come; the parser has had it up to `_at`."""
+        self._at = 0
         self._was_given = bool(given)
         """Whether the next request is one that was handed over."""
         self._head = b""
@@ -101,18 +104,18 @@ class SharedHttp(BoundedHttp):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        if self._unread:
+        if self._came:
             self.loop.call_soon(self._read_on)  # or with the next bytes, whichever comes first
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._unread = b""
+        self._take_rest()
         if self._looking is not None:
             self._looking.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Have it read, as far as it is its turn."""
-        self._unread = self._unread + data if self._unread else data
+        self._came = self._take_rest() + data
         self._read_on()
 
     # What the parser calls
@@ -137,22 +140,33 @@ class SharedHttp(BoundedHttp):
     def on_response_complete(self) -> None:
         """The answer is given: the turn of what was asked behind it."""
         super().on_response_complete()
-        if self._unread:
+        if self._came:
             self.loop.call_soon(self._read_on)
 
     # One request at a time
 
     def _read_on(self) -> None:
-        """Give the parser what it may have now."""
-        while self._unread and not self.transport.is_closing():
+        """Give the parser what it may have now, a slice of it before others get their turn."""
+        for _ in range(_SLICE):
+            if not self._came or self.transport.is_closing():
+                self._resume()
+                return
             if not self._in_request and self._before_me():
-                self._waits = True
-                self.flow.pause_reading()
+                self._pause()
                 return
             super().data_received(self._next_piece())
             if self.parser is None:
                 self._hand_on()
-        if self._waits:  # uvicorn pauses reading as well: while an application has much of a body to read
+        self._pause()
+        self.loop.call_soon(self._read_on)
+
+    def _pause(self) -> None:
+        self._waits = True
+        self.flow.pause_reading()
+
+    def _resume(self) -> None:
+        """End our own pause; uvicorn has others: while an application has much of a body to read."""
+        if self._waits:
             self._waits = False
             self.flow.resume_reading()
 
@@ -172,29 +186,38 @@ class SharedHttp(BoundedHttp):
 
     def _next_piece(self) -> bytes:
         """Of what has come, as much as belongs to one body, or up to an empty line, with which each head ends."""
-        data = self._unread
+        begin, size = self._at, len(self._came)
         if self._body_bytes:
-            end = self._body_bytes
-            self._body_bytes = max(0, end - len(data))
+            end = min(size, begin + self._body_bytes)
+            self._body_bytes -= end - begin
         else:
-            end = self._end_of_head(data)
-        piece, self._unread = data[:end], data[end:]
+            end = self._end_of_head(begin)
+        piece = self._came[begin:end]
+        if end < size:
+            self._at = end
+        else:
+            self._came, self._at = b"", 0
         if not self._in_request:
             self._head = piece
         elif self._in_head:
             self._head += piece
         return piece
 
-    def _end_of_head(self, data: bytes) -> int:
-        """How much of it belongs to the head, or the chunks of a body, that the parser is in."""
-        known = self._edge + data
-        end = known.find(_END)
-        if end < 0:
-            self._edge = known[1 - len(_END) :]
-            return len(data)
-        end += len(_END) - len(self._edge)
-        self._edge = b""
-        return end
+    def _end_of_head(self, begin: int) -> int:
+        """Where the head, or the chunks of a body, that the parser is in may end; the line may have begun earlier."""
+        edge, self._edge = self._edge, b""
+        if edge and (within := (edge + self._came[begin : begin + len(_END)]).find(_END)) >= 0:
+            return begin + within + len(_END) - len(edge)
+        end = self._came.find(_END, begin)
+        if end >= 0:
+            return end + len(_END)
+        self._edge = (edge + self._came[begin:])[1 - len(_END) :]
+        return len(self._came)
+
+    def _take_rest(self) -> bytes:
+        """What the parser has not had, which it is not going to have from here."""
+        rest, self._came, self._at = self._came[self._at :], b"", 0
+        return rest
 
     def _length(self) -> int:
         """Of the body, where the head says it; one in chunks ends with an empty line."""
@@ -203,7 +226,7 @@ class SharedHttp(BoundedHttp):
 
     def _hand_on(self) -> None:
         """It is a WebSocket from now on; what came right behind its handshake is for the protocol of those."""
-        rest, self._unread = self._unread, b""
+        rest = self._take_rest()
         if rest and not self.transport.is_closing():
             cast(asyncio.Protocol, self.transport.get_protocol()).data_received(rest)
 
@@ -222,9 +245,9 @@ class SharedHttp(BoundedHttp):
         if not self._head.endswith(_END):
             return False
         descriptor = self.transport.get_extra_info("socket").fileno()
-        if not self._sharing.siblings.give(name, descriptor, self._head + self._unread):
+        if not self._sharing.siblings.give(name, descriptor, self._head + self._came[self._at :]):
             return False
-        self._unread = b""
+        self._take_rest()
         self.transport.abort()
         return True
 

@@ -73,16 +73,20 @@ async def test_what_is_asked_behind_an_answer_under_way_waits_for_it(both: Pair)
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(cuts=st.lists(st.integers(1, 900), max_size=12), chunks=st.sampled_from([0, 1, 7]))
+@given(
+    cuts=st.lists(st.integers(1, 2000), max_size=12),
+    chunks=st.sampled_from([0, 1, 7, 500]),
+    lines=st.sampled_from([0, 1, 2, 300]),
+)
 async def test_it_does_not_matter_where_reads_end(
-    both: Pair, sessions: tuple[str, str], cuts: list[int], chunks: int
+    both: Pair, sessions: tuple[str, str], cuts: list[int], chunks: int, lines: int
 ) -> None:
     one, two = both
     ours, theirs = sessions
-    # A body may have the end of a head in it.
-    body = b'42["said",1]\x1e42["said",\r\n\r\n2]'
+    # A body may have the end of a head in it, and empty lines may come before a request.
+    body = b'42["said",1]\x1e42["said",' + b"\r\n" * lines + b"2]"
     requests = [post(theirs, body, chunks=chunks), post(ours, b'42["x",1]', chunks=chunks), post(theirs, b"3")]
-    stream = b"\r\n".join([*requests, get(theirs + "x")])
+    stream = (b"\r\n" * lines).join([*requests, get(theirs + "x")])
     ends = sorted({min(cut, len(stream)) for cut in cuts} | {0, len(stream)})
     async with connection(one) as client:
         await client.send(*(stream[begin:end] for begin, end in itertools.pairwise(ends)))
