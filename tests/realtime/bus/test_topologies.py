@@ -11,6 +11,7 @@ from domain.tracks.entries import CLAIM_PREFIX, DEAD_LETTERS, TRACK_STREAM
 from domain.tracks.lag import StreamLag, stream_lag
 from realtime.bus.connections import BusOptions, RedisLink, Script
 from realtime.bus.density import RegionCounts
+from realtime.bus.nodes import Node, NodeList, NodeRegister
 from realtime.bus.policy_cache import RedisPolicyCache
 from realtime.bus.redis_bus import Where
 from realtime.bus.takeover import Meant, Takeover
@@ -136,3 +137,15 @@ async def test_a_batch_over_all_masters_is_answered_in_its_order(any_redis_url: 
     groups = link.together(keys, name=str)
     assert sorted(key for group in groups for key in group) == sorted(keys)
     await link.aclose()
+
+
+async def test_nodes_are_listed_and_leave_the_list(any_redis_url: str) -> None:
+    options = BusOptions(any_redis_url)
+    register, reader = NodeRegister(Node("one", "", 0), SystemClock(), options), NodeList(options)
+    running = asyncio.create_task(register.run())
+    await eventually(lambda: register.nodes == 1)
+    assert [(listed.node.id, listed.silent) for listed in await reader.nodes()] == [("one", False)]
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert await reader.nodes() == []
+    await reader.aclose()
