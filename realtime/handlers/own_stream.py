@@ -1,11 +1,11 @@
 """The stream of what is for one rider (`user:<id>`): all sockets of that rider hear it, and nobody else's."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from domain.accounts.tokens import Identity
-from domain.kit.errors import Forbidden
+from domain.kit.errors import Forbidden, Problem
 from domain.sharing.events import SharingChanged
 from domain.sharing.service import SharingService
 from domain.streams.rules import USER_STREAM, user_stream
@@ -30,12 +30,13 @@ class OwnStream:
         """The rider's own."""
         return (user_stream(identity.user_id),)
 
-    async def authorise(self, identity: Identity, name: str) -> None:
-        """Raises Forbidden for anybody else's."""
-        if name != user_stream(identity.user_id):
-            raise Forbidden("this stream is another rider's")
+    async def refusals(self, identity: Identity, names: Sequence[str]) -> Mapping[str, Problem]:
+        """Everybody else's."""
+        own = user_stream(identity.user_id)
+        return {name: Forbidden("this stream is another rider's") for name in names if name != own}
 
-    async def snapshot(self, identity: Identity, name: str) -> msgspec.Struct:
+    async def snapshots(self, identity: Identity, names: Sequence[str]) -> Mapping[str, msgspec.Struct]:
         """The rider's settings as they are."""
         chosen = await self._sharing.get(identity.user_id)
-        return OwnSettings(SharingChanged(chosen.audience, chosen.expires_at_ms, chosen.version))
+        settings = OwnSettings(SharingChanged(chosen.audience, chosen.expires_at_ms, chosen.version))
+        return dict.fromkeys(names, settings)

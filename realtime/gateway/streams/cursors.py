@@ -50,7 +50,8 @@ class Work:
 
     def discard(self, cursor: Cursor) -> None:
         """There is not any more."""
-        self._cursors.pop(cursor.name, None)
+        if self._cursors.get(cursor.name) is cursor:
+            del self._cursors[cursor.name]
 
     def take(self, most: int) -> list[Cursor]:
         """Those that have waited longest."""
@@ -141,6 +142,10 @@ class Cursors:
         if not cursor.go_on(hearing, after):
             hearing.listener.send(_standing(cursor.name, cursor.head))
 
+    def _follows(self, cursor: Cursor) -> bool:
+        """Whether it still stands for its stream: what was read may come when nobody listens any more."""
+        return self._cursors.get(cursor.name) is cursor
+
     def _remember(self, cursor: Cursor) -> None:
         """Keep what is released of this stream, among those that had news last."""
         if not cursor.placed:
@@ -190,7 +195,7 @@ class Cursors:
 
     def place(self, cursor: Cursor, head: Head) -> None:
         """It is known where a stream stands; whoever was let in without that is told."""
-        if cursor.placed:
+        if cursor.placed or not self._follows(cursor):
             return
         self.unplaced.discard(cursor)
         cursor.tell(_standing(cursor.name, head))  # whoever waits for a greeting or an answer reads it there
@@ -200,6 +205,8 @@ class Cursors:
 
     def compare(self, cursor: Cursor, head: Head, asked: int) -> None:
         """A stream stands here in Postgres; when that was asked this cursor stood at `asked`."""
+        if not self._follows(cursor):
+            return
         if not cursor.placed:
             self.place(cursor, head)
         elif head.epoch != cursor.epoch or head.seq < asked:
@@ -210,6 +217,8 @@ class Cursors:
 
     def fill(self, cursor: Cursor, part: Slice) -> None:
         """A part of a stream's history was read, from where its cursor stood or before."""
+        if not self._follows(cursor):
+            return
         if part.head.epoch != cursor.epoch or part.pruned_to > cursor.seq:
             self.restart(cursor, part.head)
             return

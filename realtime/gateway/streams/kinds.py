@@ -3,12 +3,12 @@
 A feature registers its kind, and decides on the server each time who may hear a stream of it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from domain.kit.errors import NotFound
+from domain.kit.errors import NotFound, Problem
 
 if TYPE_CHECKING:
     from domain.accounts.tokens import Identity
@@ -23,12 +23,12 @@ class StreamKind(Protocol):
         """The streams that this rider hears on every connection without asking. Asks nobody."""
         ...
 
-    async def authorise(self, identity: "Identity", name: str) -> None:
-        """Raises Forbidden or NotFound when this rider may not hear the stream now, Unavailable when nobody can say."""
+    async def refusals(self, identity: "Identity", names: Sequence[str]) -> Mapping[str, Problem]:
+        """Which of these streams this rider may not hear now, and why. Raises Unavailable when nobody can say."""
         ...
 
-    async def snapshot(self, identity: "Identity", name: str) -> msgspec.Struct:
-        """What the stream has come to: at least all that is in its events by now. Raises Unavailable."""
+    async def snapshots(self, identity: "Identity", names: Sequence[str]) -> Mapping[str, msgspec.Struct]:
+        """What each of these has come to: at least all that is in its events by now. Raises Unavailable."""
         ...
 
 
@@ -45,10 +45,32 @@ class StreamKinds:
         """The streams that this rider hears on every connection."""
         return [name for kind in self._kinds.values() for name in kind.from_the_start(identity)]
 
-    def kind_of(self, name: str) -> StreamKind:
-        """The kind of a stream. Raises NotFound when there is none of that name."""
-        kind = self._kinds.get(name.partition(":")[0])
-        if kind is None:
-            known = ", ".join(f"{prefix}:…" for prefix in sorted(self._kinds))
-            raise NotFound(f"there are no such streams; those there are: {known}")
-        return kind
+    async def authorise(self, identity: "Identity", names: Iterable[str]) -> None:
+        """Raises the first refusal, with its field, and Unavailable when nobody can say."""
+        for kind, some in self._by_kind(names).items():
+            for name, problem in (await kind.refusals(identity, some)).items():
+                problem.field = _field(name)
+                raise problem
+
+    async def snapshots(self, identity: "Identity", names: Iterable[str]) -> dict[str, msgspec.Struct]:
+        """What each of these streams has come to. Raises NotFound, Unavailable."""
+        found: dict[str, msgspec.Struct] = {}
+        for kind, some in self._by_kind(names).items():
+            found.update(await kind.snapshots(identity, some))
+        return found
+
+    def _by_kind(self, names: Iterable[str]) -> dict[StreamKind, list[str]]:
+        """The names of each kind. Raises NotFound for one that is of none."""
+        sorted_out: dict[StreamKind, list[str]] = {}
+        for name in names:
+            kind = self._kinds.get(name.partition(":")[0])
+            if kind is None:
+                known = ", ".join(f"{prefix}:…" for prefix in sorted(self._kinds))
+                raise NotFound(f"there are no such streams; those there are: {known}", field=_field(name))
+            sorted_out.setdefault(kind, []).append(name)
+        return sorted_out
+
+
+def _field(name: str) -> str:
+    """Where a stream stands in the payload of `session:resume`."""
+    return f"streams.{name}"

@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from domain.kit.errors import Problem, TooLarge, Unavailable
+from domain.kit.errors import TooLarge, Unavailable
 from domain.streams.rules import Head, Slice, size_of
 from realtime.gateway.client import Client
 from realtime.gateway.contracts import Followed, handles
@@ -83,7 +83,7 @@ class ResumeHandlers:
     async def resume(self, client: Client, payload: SessionResume) -> Followed:
         """Say of each stream what was missed; behind the answer the stream goes on where that ends."""
         with self._metrics.resume_seconds.time():
-            await self._authorise(client, payload.streams)
+            await self._kinds.authorise(client.identity, payload.streams)
             watched = await self._watchers.watch_again(client, payload.watch) if payload.watch else None
             if client.closed:
                 raise Unavailable("the connection has ended", retry_after_ms=1000)
@@ -108,16 +108,6 @@ class ResumeHandlers:
             else:
                 self._cursors.go_on(part.hearing, part.held.at)
 
-    async def _authorise(self, client: Client, names: Mapping[str, Position]) -> None:
-        """Raises the first refusal, with its field."""
-        for name in names:
-            try:
-                await self._kinds.kind_of(name).authorise(client.identity, name)
-            except Unavailable:
-                raise
-            except Problem as problem:
-                raise type(problem)(problem.message, field=f"streams.{name}") from problem
-
     def _hold(self, client: Client, streams: Mapping[str, Position]) -> list[_Part]:
         """Hear them all, and hold what comes. Raises TooLarge for more than one socket may hear."""
         heard = {hearing.cursor.name: hearing for hearing in client.hearings}
@@ -132,29 +122,31 @@ class ResumeHandlers:
     async def _resume(
         self, client: Client, parts: list[_Part], goes_on: dict[Hearing, int]
     ) -> dict[str, StreamResumed]:
+        """The answer for each stream; `goes_on` is given up to where the client then has everything."""
         found = await self._look(parts)
         answers: dict[str, StreamResumed] = {}
+        lost: dict[str, Head] = {}
         left = self._most_bytes
         for part in parts:
             cursor, continued = part.hearing.cursor, found[part.name]
             size = size_of(continued.events)
             if continued.verdict is Verdict.RECOVERED and size <= left:
                 left -= size
-                events = [(event.name, msgspec.Raw(event.payload)) for event in continued.events]
-                answers[part.name] = StreamResumed(True, cursor.epoch, continued.upto, events)
+                answers[part.name] = _recovered(cursor.epoch, continued)
                 goes_on[part.hearing] = continued.upto
-                self._metrics.resumed.labels("recovered").inc()
             else:
-                answers[part.name] = await self._snapshot(client, part, goes_on)
-                self._metrics.resumed.labels("snapshot").inc()
-        return answers
+                lost[part.name] = Head(cursor.epoch, part.held.at)
+                goes_on[part.hearing] = part.held.at
+        self._metrics.resumed.labels("recovered").inc(len(answers))
+        self._metrics.resumed.labels("snapshot").inc(len(lost))
+        return answers | await self._snapshots(client, lost)
 
-    async def _snapshot(self, client: Client, part: _Part, goes_on: dict[Hearing, int]) -> StreamResumed:
-        """What the stream has come to, read after where it goes on was noted: then nothing lies between."""
-        head = Head(part.hearing.cursor.epoch, part.held.at)
-        goes_on[part.hearing] = head.seq
-        snapshot = await self._kinds.kind_of(part.name).snapshot(client.identity, part.name)
-        return StreamResumed(False, head.epoch, head.seq, snapshot=snapshot)
+    async def _snapshots(self, client: Client, lost: Mapping[str, Head]) -> dict[str, StreamResumed]:
+        """What the streams have come to, read after where they go on was noted: then nothing lies between."""
+        snapshots = await self._kinds.snapshots(client.identity, lost) if lost else {}
+        return {
+            name: StreamResumed(False, head.epoch, head.seq, snapshot=snapshots[name]) for name, head in lost.items()
+        }
 
     async def _look(self, parts: list[_Part]) -> dict[str, Continuity]:
         """How each stream goes on. What memory does not know is read, all together. Raises Unavailable."""
@@ -176,3 +168,8 @@ class ResumeHandlers:
     def _judge(part: _Part, piece: Slice | None) -> Continuity:
         hearing = part.hearing
         return continuity(hearing.cursor, hearing.start, part.held.at, part.position, piece)
+
+
+def _recovered(epoch: str, continued: Continuity) -> StreamResumed:
+    events = [(event.name, msgspec.Raw(event.payload)) for event in continued.events]
+    return StreamResumed(True, epoch, continued.upto, events)

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from domain.accounts.tokens import Identity
 from domain.db.engine import create_engine
 from domain.kit.clock import ManualClock, SystemClock
-from domain.kit.errors import Forbidden, Unavailable
+from domain.kit.errors import Forbidden, Problem, Unavailable
 from domain.kit.sealed import Sealer
 from domain.kit.tasks import TaskOwner
 from domain.streams.rules import Appended, Head, Slice, user_stream
@@ -54,12 +54,11 @@ class Own:
     def from_the_start(self, identity: Identity) -> Sequence[str]:
         return (user_stream(identity.user_id),)
 
-    async def authorise(self, identity: Identity, name: str) -> None:
-        if name != user_stream(identity.user_id):
-            raise Forbidden("somebody else's")
+    async def refusals(self, identity: Identity, names: Sequence[str]) -> Mapping[str, Problem]:
+        return {name: Forbidden("somebody else's") for name in names if name != user_stream(identity.user_id)}
 
-    async def snapshot(self, identity: Identity, name: str) -> msgspec.Struct:
-        return Summary(f"all of {name}")
+    async def snapshots(self, identity: Identity, names: Sequence[str]) -> Mapping[str, msgspec.Struct]:
+        return {name: Summary(f"all of {name}") for name in names}
 
 
 class Club(Own):
@@ -70,9 +69,8 @@ class Club(Own):
     def from_the_start(self, identity: Identity) -> Sequence[str]:
         return ()
 
-    async def authorise(self, identity: Identity, name: str) -> None:
-        if name.endswith("closed"):
-            raise Forbidden("members only")
+    async def refusals(self, identity: Identity, names: Sequence[str]) -> Mapping[str, Problem]:
+        return {name: Forbidden("members only") for name in names if name.endswith("closed")}
 
 
 @dataclass

@@ -178,7 +178,7 @@ class Stream(RuleBasedStateMachine):
     @rule(target=late)
     def ask_where_it_stands(self) -> Callable[[], None]:
         cursor, head = self.cursor, self.head
-        return lambda: self.cursors.place(cursor, head) if cursor and cursor is self.cursor else None
+        return lambda: self.cursors.place(cursor, head) if cursor else None
 
     @rule(target=late)
     def ask_whether_it_differs(self) -> Callable[[], None]:
@@ -186,7 +186,7 @@ class Stream(RuleBasedStateMachine):
         if cursor is None or not cursor.placed or cursor.head == head:
             return lambda: None
         asked = cursor.seq
-        return lambda: self.cursors.compare(cursor, head, asked) if cursor is self.cursor else None
+        return lambda: self.cursors.compare(cursor, head, asked)
 
     @rule(target=late, limit=st.integers(1, 4))
     def read_a_gap(self, limit: int) -> Callable[[], None]:
@@ -194,7 +194,7 @@ class Stream(RuleBasedStateMachine):
         if cursor is None or not cursor.behind:
             return lambda: None
         part = self.read(cursor.seq, limit)
-        return lambda: self.cursors.fill(cursor, part) if cursor is self.cursor else None
+        return lambda: self.cursors.fill(cursor, part)
 
     @rule(answer=consumes(late))
     def take_in(self, answer: Callable[[], None]) -> None:
