@@ -6,6 +6,7 @@ riders are on it, is decided above.
 """
 
 import asyncio
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -28,6 +29,8 @@ from realtime.hub.ticks import Ticker
 from realtime.hub.topic import Encode, Topic
 from realtime.hub.topics import is_region
 
+CATCH_UP_SECONDS = 5.0
+"""How long a node that stood still may take to read what it missed, before it forgets dots by their age."""
 _SWEEP_SECONDS = 1.0
 
 _log = structlog.get_logger(__name__)
@@ -99,6 +102,8 @@ class Hub:
         self._deferred: list[tuple[str, Item, bool]] = []
         self._swept_at = clock.monotonic()
         self._alive_at = clock.monotonic()
+        self._woken_at = -math.inf
+        self._bus = bus
         bus.attach(self._rows_arrived, self._bus_restored)
 
     # What riders do
@@ -256,9 +261,19 @@ class Hub:
         if now - self._alive_at > self._options.stall_seconds:
             _log.warning("stalled", seconds=round(now - self._alive_at, 3))
             self._confirm_places()
-            # What it knows may be too old only because it has not read what came meanwhile: first it reads.
-            self._swept_at = now
+            self._woken_at = now
         self._alive_at = now
+
+    def catches_up(self) -> bool:
+        """Whether this process stood still and has not read yet what came meanwhile: dots seem older than they are.
+
+        Without the bus that is assumed for `CATCH_UP_SECONDS`.
+        """
+        self._check_stall()
+        if self._clock.monotonic() - self._woken_at >= CATCH_UP_SECONDS:
+            return False
+        # The bus counts as connected once it has heard itself, and what came before that has been read by then.
+        return not self._bus.connected or self._synchroniser.waiting > 0
 
     def _confirm_places(self) -> None:
         for rider in self._places:
@@ -321,7 +336,7 @@ class Hub:
         began = self._clock.monotonic()
         self._check_stall()
         slices = Slices(self._clock, self._options.slice_seconds)
-        if began - self._swept_at >= _SWEEP_SECONDS:
+        if began - self._swept_at >= _SWEEP_SECONDS and not self.catches_up():
             self._swept_at = began
             await self._sweep(slices)
         self._between_ticks.clear()

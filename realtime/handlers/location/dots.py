@@ -231,7 +231,7 @@ class Dots:
     def review(self, dot: Dot) -> bool:
         """Hide what may not be shown any more; whether the dot has to be taken again."""
         now_ms = self._clock.epoch_ms()
-        if dot.channels and self._may_have_expired(dot, now_ms) and self._allowed(dot, now_ms) != dot.channels:
+        if dot.channels and self._may_have_expired(dot, now_ms) and self._has_expired(dot, now_ms):
             self.refresh(dot)
         if dot.sockets > 0:
             return not dot.superseded and (dot.provisional or dot.policy is None)
@@ -285,16 +285,27 @@ class Dots:
         dot.superseded = dot.provisional = False
 
     def _allowed(self, dot: Dot, now_ms: int) -> frozenset[str]:
-        if dot.place is None or now_ms - dot.heard_ms >= self._life_ms:
-            return frozenset()
-        return channels_of(dot.policy, dot.rider, dot.place, now_ms)
+        """The channels of the dot's policy, as long as there is news of it."""
+        return _NOWHERE if self._is_old(dot, now_ms) else self._permitted(dot, now_ms)
+
+    def _permitted(self, dot: Dot, now_ms: int) -> frozenset[str]:
+        return _NOWHERE if dot.place is None else channels_of(dot.policy, dot.rider, dot.place, now_ms)
+
+    def _is_old(self, dot: Dot, now_ms: int) -> bool:
+        return now_ms - dot.heard_ms >= self._life_ms
+
+    def _has_expired(self, dot: Dot, now_ms: int) -> bool:
+        """Whether it may not be where it is any more. By its age alone only once this node knows what it missed."""
+        if self._permitted(dot, now_ms) != dot.channels:
+            return True
+        return self._is_old(dot, now_ms) and not self._hub.catches_up()
 
     def _may_have_expired(self, dot: Dot, now_ms: int) -> bool:
         """Whether time alone, or a policy learnt since, may have changed where the dot is shown: mostly neither."""
         policy = dot.policy
         if policy is None or policy is not dot.judged_by or policy.expires_at_ms is not None:
             return True
-        return now_ms - dot.heard_ms >= self._life_ms
+        return self._is_old(dot, now_ms)
 
     def _forget(self, dot: Dot) -> None:
         if self._dots.get(dot.rider) is dot:

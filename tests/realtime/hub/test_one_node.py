@@ -32,7 +32,7 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def node(clock: ManualClock) -> Node:
-    return make_node(NOBODY_THERE, clock, options=HubOptions(slow_packets=10))
+    return make_node(NOBODY_THERE, clock, options=HubOptions(slow_packets=10, stall_seconds=1000))
 
 
 def _put(node: Node, clock: ManualClock, version: int, place: tuple[float, float], rider: int = 1) -> None:
@@ -130,10 +130,12 @@ async def test_after_standing_still_for_longer_than_a_position_lives_news_is_rea
     for rider in (1, 2):
         _put(node, clock, 1, VIENNA, rider)
     await node.hub.listen(phone, BOTH)
-    await clock.turn(400)
-    await node.hub.tick()
-    assert phone.shows(1, VIENNA)
-    assert phone.shows(2, VIENNA)
+    await clock.turn(1200)
+    for _ in range(4):
+        await node.hub.tick()
+        assert phone.shows(1, VIENNA)
+        assert phone.shows(2, VIENNA)
+        await clock.turn(1)
     node.hub.merge(region(VIENNA), [record(1, 2, VIENNA, received_ms=clock.epoch_ms())])
     await clock.turn(1)
     await node.hub.tick()
