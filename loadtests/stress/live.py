@@ -27,6 +27,8 @@ RIDERS = 6
 WATCHERS_A_NODE = 2
 GHOST_SLACK_SECONDS = 1.0 + TICK_SECONDS + SLACK_SECONDS
 """Nodes look for dots that are too old once a second."""
+WOKEN_SLACK_SECONDS = 5.0 + GHOST_SLACK_SECONDS
+"""A node that was paused forgets nobody by age before it has read what it missed, or could not for five seconds."""
 SHARED_SECONDS = 3.0
 """For so long nodes look after a change of sharing: if Redis goes away meanwhile they hide the rider, to be safe."""
 _LOOK_SECONDS = 0.05
@@ -193,7 +195,7 @@ class Live:
 
     def _was_awake(self, watcher: Watcher, now: float) -> bool:
         paused = self._run.timeline.of({Kind.NODE_PAUSED}, watcher.node.number)
-        return all(each.healed is not None and now - each.healed > GHOST_SLACK_SECONDS for each in paused)
+        return all(each.healed is not None and now - each.healed > WOKEN_SLACK_SECONDS for each in paused)
 
     def _may_be_heard_late(self, happened: Happened) -> None:
         """What a paused node had not read is received when it wakes up."""
