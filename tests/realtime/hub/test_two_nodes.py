@@ -269,9 +269,9 @@ async def test_nothing_is_left_when_everybody_has_gone(nodes: tuple[Node, Node],
         there.hub.drop(phone)
     levels = there.hub.levels()
     assert (levels.listeners, levels.topics, levels.channels, levels.out_of_step) == (0, 0, 0, 0)
-    await eventually(lambda: _only_heartbeats(redis))
+    await eventually(lambda: _only_proofs(redis))
 
 
-async def _only_heartbeats(redis: Redis) -> bool:
+async def _only_proofs(redis: Redis) -> bool:
     channels = await redis.execute_command("PUBSUB", "SHARDCHANNELS")
-    return all(channel.startswith(b"bus:{node:") for channel in channels)
+    return all(channel.startswith(b"proof:") for channel in channels)
