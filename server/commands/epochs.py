@@ -16,7 +16,6 @@ from domain.kit.sealed import Sealer
 from domain.streams.rules import Appended
 from domain.streams.service import Streams
 from server.settings import Settings, load
-from server.telemetry import start_logging
 
 
 class _Nobody:
@@ -35,7 +34,6 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def run(options: argparse.Namespace) -> int:
     """Show or renew; exit status 2 when there is no way to the database."""
     settings = load()
-    start_logging(settings)
     try:
         print(asyncio.run(_answer(settings, renew=options.renew)))
     except Unavailable as refusal:
