@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from server.stack import RedisServer
+from server.stack import PostgresServer, RedisServer
+from tests.e2e.outages import IMPATIENT, Ground
 from tests.e2e.processes import Node, Pair, Site, pair_of, site
 from tests.support.databases import Databases
-from tests.support.servers import new_redis, running
+from tests.support.servers import new_postgres, new_redis, running
 
 _HERE = Path(__file__).parent
 _LONGEST_SECONDS = 120
@@ -55,3 +56,21 @@ def lone_node(databases: Databases, tmp_path_factory: pytest.TempPathFactory) ->
     redis, quick = new_redis(directory / "redis"), {"THROTTLECOVE_TICK_MILLISECONDS": "20"}
     with databases.migrated() as url, running(redis), site(url, redis.url, directory, quick) as shared:
         yield asyncio.run(shared.node())
+
+
+@pytest.fixture(scope="session")
+def shared_ground(tmp_path_factory: pytest.TempPathFactory, _postgres_to_copy: PostgresServer) -> Iterator[Ground]:
+    directory = tmp_path_factory.mktemp("outages")
+    postgres = new_postgres(directory / "postgres", copy_of=_postgres_to_copy)
+    redis = new_redis(directory / "redis")
+    with running(postgres, redis), site(postgres.url, redis.url, directory, IMPATIENT) as there:
+        worker = there.worker()
+        pair = asyncio.run(pair_of(there))
+        yield Ground(there, postgres, redis, pair.one, pair.two, worker)
+
+
+@pytest.fixture
+async def ground(shared_ground: Ground) -> Ground:
+    """Two nodes, a worker and servers that tests may end: everything works, whatever the test before did to it."""
+    await shared_ground.heal()
+    return shared_ground

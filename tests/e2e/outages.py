@@ -18,6 +18,13 @@ from tests.e2e.processes import Node, Site, Worker
 from tests.support import eventually
 
 FAULTS = ("kill", "pause", "refuse")
+REDIS_SECONDS = 1.0
+IMPATIENT = {
+    # What paused servers and killed workers cost are these, again and again.
+    "THROTTLECOVE_REDIS_TIMEOUT_SECONDS": str(REDIS_SECONDS),
+    "THROTTLECOVE_DATABASE_CONNECT_TIMEOUT_SECONDS": "1",
+    "THROTTLECOVE_WORKER_CLAIM_IDLE_SECONDS": "3",
+}
 ANSWER_SECONDS = 5.0
 """Whatever is away, every event is answered within this."""
 BACK_SECONDS = 6.0
@@ -208,8 +215,12 @@ class Ground:
         """Bring back what is away, and wait until every check says so."""
         for server in (self.postgres, self.redis):
             await asyncio.to_thread(server.start)
-        if not self.worker.runs:
-            self.worker.start()
+        for process in (self.one, self.two, self.worker):
+            process.resume()
+            if not process.runs:
+                process.start()
+        for node in (self.one, self.two):
+            await node.ready()
         for node in (self.one, self.two):
             await eventually(lambda node=node: is_healthy(node), timeout=20)
 

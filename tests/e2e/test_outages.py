@@ -1,7 +1,6 @@
 """Postgres, Redis or both are away while phones ride: what goes on meanwhile, that it heals, that nothing is lost."""
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -9,11 +8,11 @@ import pytest
 import redis
 
 from realtime.bus.policy_cache import policy_key
-from server.stack import PostgresServer
 from tests.e2e.outages import (
     ANSWER_SECONDS,
     BACK_SECONDS,
     FAULTS,
+    REDIS_SECONDS,
     Ground,
     assert_kept_once,
     outage,
@@ -24,36 +23,10 @@ from tests.e2e.outages import (
     watching,
 )
 from tests.e2e.phones import Account, Phone, draw_zone, new_id, now_ms, phone, register
-from tests.e2e.processes import pair_of, site
 from tests.support import eventually
-from tests.support.servers import new_postgres, new_redis, running
 
 HOME, NOT_AT_HOME = (46.505, 8.29), (46.515, 8.29)
-REDIS_SECONDS = 1.0
-IMPATIENT = {
-    # What a paused server costs are these, again and again.
-    "THROTTLECOVE_REDIS_TIMEOUT_SECONDS": str(REDIS_SECONDS),
-    "THROTTLECOVE_DATABASE_CONNECT_TIMEOUT_SECONDS": "1",
-}
 ZONE = {"name": "home", "latitude": 47.0, "longitude": 9.0, "radius_metres": 200}
-
-
-@pytest.fixture(scope="module")
-def shared_ground(tmp_path_factory: pytest.TempPathFactory, _postgres_to_copy: PostgresServer) -> Iterator[Ground]:
-    directory = tmp_path_factory.mktemp("outages")
-    postgres = new_postgres(directory / "postgres", copy_of=_postgres_to_copy)
-    own_redis = new_redis(directory / "redis")
-    with running(postgres, own_redis), site(postgres.url, own_redis.url, directory, IMPATIENT) as there:
-        worker = there.worker()
-        pair = asyncio.run(pair_of(there))
-        yield Ground(there, postgres, own_redis, pair.one, pair.two, worker)
-
-
-@pytest.fixture
-async def ground(shared_ground: Ground) -> Ground:
-    """A site on which everything works, whatever the test before did to it."""
-    await shared_ground.heal()
-    return shared_ground
 
 
 async def rest(account: Account, method: str, path: str, body: dict[str, Any] | None = None) -> httpx.Response:

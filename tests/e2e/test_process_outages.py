@@ -5,9 +5,9 @@ import time
 
 import pytest
 
-from tests.e2e.outages import BACK_SECONDS, assert_kept_once, riding, seen, seen_moving, watching
+from tests.e2e.outages import BACK_SECONDS, Ground, assert_kept_once, riding, seen, seen_moving, watching
 from tests.e2e.phones import register
-from tests.e2e.processes import Node, Site, Worker
+from tests.e2e.processes import Node, Worker
 from tests.support import eventually
 
 STOP_SECONDS = 12.0
@@ -20,9 +20,8 @@ def assert_ends_in_order(process: Node | Worker, told: float) -> None:
 
 
 @pytest.mark.parametrize("fault", ["kill", "pause"])
-async def test_riders_of_a_node_that_is_gone_ride_on_elsewhere(one_site: Site, fault: str) -> None:
-    one, two = await one_site.nodes("one", "two")
-    one_site.worker()
+async def test_riders_of_a_node_that_is_gone_ride_on_elsewhere(ground: Ground, fault: str) -> None:
+    one, two = ground.one, ground.two
     async with watching(two) as watcher, riding(one) as rider:
         await seen_moving(watcher, rider)
         getattr(one, fault)()
@@ -31,13 +30,12 @@ async def test_riders_of_a_node_that_is_gone_ride_on_elsewhere(one_site: Site, f
         one.resume()
         await rider.finish()
         await eventually(lambda: seen(watcher, rider) == -1, timeout=BACK_SECONDS)
-    await assert_kept_once(one_site.database_url, rider)
+    await assert_kept_once(ground.postgres.url, rider)
 
 
-async def test_a_node_that_is_told_to_stop_keeps_what_it_acknowledged(one_site: Site) -> None:
+async def test_a_node_that_is_told_to_stop_keeps_what_it_acknowledged(ground: Ground) -> None:
     """Then the worker as well, with fixes on their way; its successor stores what it left."""
-    one, two = await one_site.nodes("one", "two")
-    worker = one_site.worker()
+    one, two, worker = ground.one, ground.two, ground.worker
     anna = await register(one.url)
     async with watching(two) as watcher, riding(one, anna) as rider, riding(one) as other:
         await seen_moving(watcher, rider)
@@ -51,23 +49,21 @@ async def test_a_node_that_is_told_to_stop_keeps_what_it_acknowledged(one_site: 
         await other.connect(two.url)
         await seen_moving(watcher, rider)
         await ends
-        one_site.worker("second")
+        worker.start()
         await rider.finish()
         await other.finish()
     for phone in (rider, other):
-        await assert_kept_once(one_site.database_url, phone)
+        await assert_kept_once(ground.postgres.url, phone)
 
 
-async def test_a_killed_worker_costs_nobody_anything(one_site: Site) -> None:
-    node = await one_site.node()
-    worker = one_site.worker()
-    async with watching(node) as watcher, riding(node) as rider:
-        for name in ("second", "third"):
+async def test_a_killed_worker_costs_nobody_anything(ground: Ground) -> None:
+    async with watching(ground.one) as watcher, riding(ground.one) as rider:
+        for _ in range(2):
             await seen_moving(watcher, rider)
-            worker.kill()
+            ground.worker.kill()
             before = rider.newest
             await eventually(lambda before=before: rider.acked_after(before) > 3)
-            worker = one_site.worker(name)
+            ground.worker.start()
         await rider.finish()
         assert rider.refused == []
-    await assert_kept_once(one_site.database_url, rider)
+    await assert_kept_once(ground.postgres.url, rider)
