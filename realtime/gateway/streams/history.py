@@ -40,17 +40,20 @@ class HistoryReader:
         self._wanted: dict[str, tuple[int, list[asyncio.Future[Slice]]]] = {}
         self._more = asyncio.Event()
 
-    async def read(self, stream: str, after: int) -> Slice:
-        """What follows a number, and perhaps some before it. Raises Unavailable."""
+    async def read(self, after: Mapping[str, int]) -> dict[str, Slice]:
+        """What follows these numbers of these streams, and perhaps some before it. Raises Unavailable."""
+        asked = {stream: self._ask(stream, seq) for stream, seq in after.items()}
+        found = {stream: await future for stream, future in asked.items()}
+        alone = {stream: seq for stream, seq in after.items() if _is_cut_short(found[stream], seq)}
+        return found | await self._history.read_all(alone, MOST_EVENTS) if alone else found
+
+    def _ask(self, stream: str, after: int) -> asyncio.Future[Slice]:
         found: asyncio.Future[Slice] = asyncio.get_running_loop().create_future()
         lowest, waiting = self._wanted.get(stream, (after, []))
-        self._wanted[stream] = (min(after, lowest), [*waiting, found])
+        waiting.append(found)
+        self._wanted[stream] = (min(after, lowest), waiting)
         self._more.set()
-        part = await found
-        if part.events and part.events[0].seq <= after and part.events[-1].seq < part.head.seq:
-            # Somebody else wanted what is so long before that together it was too much.
-            return (await self._history.read_all({stream: after}, MOST_EVENTS))[stream]
-        return part
+        return found
 
     async def run(self) -> None:
         """Read until cancelled."""
@@ -73,8 +76,14 @@ class HistoryReader:
                 for future in waiting:
                     if not future.done():
                         future.set_exception(error)
+                        future.exception()  # of several that one call waits for it takes the first
             return
         for name, (_, waiting) in batch.items():
             for future in waiting:
                 if not future.done():
                     future.set_result(found[name])
+
+
+def _is_cut_short(part: Slice, after: int) -> bool:
+    """Whether somebody else wanted what is so long before that together it was too much."""
+    return bool(part.events) and part.events[0].seq <= after and part.events[-1].seq < part.head.seq

@@ -4,7 +4,6 @@ While the answer is made its streams are held for this client. It is made of mem
 of one read of Postgres that others may share.
 """
 
-import asyncio
 from collections.abc import Mapping
 from functools import partial
 from typing import NamedTuple, Protocol
@@ -158,10 +157,9 @@ class ResumeHandlers:
             unknown = [part for part in parts if found[part.name].verdict is Verdict.READ]
             if not unknown:
                 return found
-            slices = await asyncio.gather(*(self._reader.read(part.name, part.position.seq) for part in unknown))
-            for part, piece in zip(unknown, slices, strict=True):
-                read[part.name] = piece
-                self._cursors.compare(part.hearing.cursor, piece.head, 0)
+            read |= await self._reader.read({part.name: part.position.seq for part in unknown})
+            for part in unknown:
+                self._cursors.compare(part.hearing.cursor, read[part.name].head, 0)
         raise Unavailable("a stream begins anew just now; ask again", retry_after_ms=1000)
 
     @staticmethod
