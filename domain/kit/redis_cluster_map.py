@@ -50,12 +50,13 @@ class ClusterMap:
         """The master of a slot. Raises ClusterDownError when none is known."""
         owner = self._owners[slot]
         if owner is None:
+            self.doubted = True
             raise ClusterDownError("no master is known for the slot")
         return owner
 
-    def slots_of(self, master: Address) -> list[int]:
-        """The slots of a master."""
-        return [slot for slot, owner in enumerate(self._owners) if owner == master]
+    def has(self, master: Address | None, slot: int) -> bool:
+        """Whether the slot is known to be this master's."""
+        return self._owners[slot] == master
 
     def moved(self, slot: int, owner: Address) -> None:
         """A node has said who has the slot now."""

@@ -40,6 +40,9 @@ class _OnePlace:
     def owner(self, _slot: int) -> Place:
         return None
 
+    def has(self, _master: Place, _slot: int) -> bool:
+        return True
+
     async def refresh(self, seen: int | None = None) -> None:
         """There is nothing to find out."""
         self.doubted = False
@@ -200,7 +203,7 @@ class Subscriber:
             return
         self._version = self._map.version
         for channel, wish in list(self._wishes.items()):
-            if wish.ear is not None and wish.ear.place != self._map.owner(slot_of(channel)):
+            if wish.ear is not None and not self._is_at(channel, wish.ear.place):
                 wish.ear.order("SUNSUBSCRIBE", channel)
                 self.taken_away(wish.ear, channel)
         for place, ear in list(self._ears.items()):
@@ -208,8 +211,15 @@ class Subscriber:
                 del self._ears[place]
                 self._unheard.discard(ear)
                 ear.close()
-            elif self._map.owner(slot_of(ear.proof)) != place:
+            elif not self._is_at(ear.proof, place):
                 ear.prove_on(self._proof_on(place))
+
+    def _is_at(self, channel: str, place: Place) -> bool:
+        """Whether nothing is known to the contrary."""
+        try:
+            return self._map.owner(slot_of(channel)) == place
+        except ClusterDownError:
+            return True
 
     def _place(self, channel: str) -> None:
         """Tell an ear to hear the channel, when it is known on which master it is."""
@@ -255,7 +265,7 @@ class Subscriber:
     def _proof_on(self, place: Place) -> str:
         """A channel of a master on which nobody else speaks."""
         names = (f"proof:{{{self._token}:{number}}}" for number in itertools.count())
-        return next(name for name in names if self._map.owner(slot_of(name)) == place)
+        return next(name for name in names if self._map.has(place, slot_of(name)))
 
     async def _say(self, channel: str, beat: bytes) -> None:
         try:

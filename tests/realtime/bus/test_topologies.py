@@ -16,6 +16,7 @@ from realtime.bus.policy_cache import RedisPolicyCache
 from realtime.bus.redis_bus import Where
 from realtime.bus.takeover import Meant, Takeover
 from realtime.bus.track_log import RedisTrackLog
+from rest.limits import LimitOptions, RateLimits, Tier
 from tests.realtime.bus.ears import ears
 from tests.realtime.bus.test_control import LATER, Ears, listening
 from tests.realtime.bus.test_redis_bus import position, rows
@@ -115,6 +116,18 @@ async def test_policies_and_counts_are_kept(any_redis_url: str) -> None:
     for each in counts:
         await each.aclose()
     await policies.aclose()
+
+
+async def test_requests_are_counted_over_nodes(any_redis_url: str) -> None:
+    clock, options = SystemClock(), LimitOptions(auth_per_minute=3)
+    limits = [RateLimits(any_redis_url, clock, options) for _ in range(2)]
+    names = [f"rider {number}" for number in range(6)]
+    for name in names:
+        allowances = [await limits[number % 2].hit(Tier.AUTH, name) for number in range(4)]
+        assert [each.allowed for each in allowances] == [True, True, True, False]
+        assert [each.remaining for each in allowances] == [2, 1, 0, 0]
+    for each in limits:
+        await each.close()
 
 
 async def test_every_master_is_asked(any_redis_url: str) -> None:
