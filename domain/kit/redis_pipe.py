@@ -31,6 +31,8 @@ class Pipe(asyncio.Protocol):
         )
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Done when the connection is lost or closed; with an exception when what came could not be taken."""
+        self.reads = 0
+        """How often something came: what `on_answer` is given meanwhile came together."""
         stream, writer = connection._reader, connection._writer
         if stream is None or writer is None:
             raise ConnectionLost("the connection is not open")
@@ -82,6 +84,7 @@ class Pipe(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Hand over every answer that is complete."""
         reader, on_answer = self._reader, self._on_answer
+        self.reads += 1
         try:
             reader.feed(data)
             while (answer := reader.gets()) is not _INCOMPLETE:

@@ -87,7 +87,9 @@ class Ear:
         """What has been sent and not been answered; answers come in this order."""
         self._pending: Counter[str] = Counter()
         self._backlog: deque[Any] = deque()
+        self._read = 0
         self._in_a_row = 0
+        """Answers of one read of the pipe that were taken at once."""
 
     @property
     def is_open(self) -> bool:
@@ -165,22 +167,22 @@ class Ear:
     # What the server says
 
     def _answered(self, answer: Any) -> None:
-        """Take what came; in turns, with the reading paused meanwhile."""
+        """Take what came; when much came at once in turns, with the reading paused meanwhile."""
         if self._backlog:
             self._backlog.append(answer)
             return
-        loop = asyncio.get_running_loop()
-        if self._in_a_row == 0:
-            loop.call_soon(self._next_turn)
+        pipe = self._pipe
+        if pipe is not None and self._read != pipe.reads:
+            self._read, self._in_a_row = pipe.reads, 0
         self._in_a_row += 1
         if self._in_a_row <= _IN_A_ROW:
             self._take(answer)
-        elif self._pipe is not None:
-            self._pipe.pause()
+        elif pipe is not None:
+            pipe.pause()
             self._backlog.append(answer)
+            asyncio.get_running_loop().call_soon(self._next_turn)
 
     def _next_turn(self) -> None:
-        self._in_a_row = 0
         pipe = self._pipe
         if not self._backlog or pipe is None:
             return
@@ -241,7 +243,7 @@ class Ear:
         if isinstance(error, MovedError):
             order = next((each for each in self._ordered if slot_of(each[1]) == error.slot_id), None)
         if order is None:
-            _log.warning("bus_refused", error=type(error).__name__)
+            _log.debug("bus_refused", error=type(error).__name__)
             self.close()
             return
         self._ordered.remove(order)

@@ -95,6 +95,8 @@ def channels(audience: Audience, own_node: str) -> Sequence[str]:
     """Where something for this audience is said, each once."""
     if audience.to is EVERYBODY:
         return (room_channel(audience.namespace, EVERYBODY),)
+    if len(audience.to) == 1 and node_of(audience.to[0]) is None:
+        return (room_channel(audience.namespace, audience.to[0]),)
     return tuple(dict.fromkeys(_channels(audience.namespace, audience.to, own_node)))
 
 

@@ -15,6 +15,8 @@ from realtime.bus.metrics import BusMetrics
 
 MOST_UNSAID_BYTES = 16 << 20
 """What may wait to be said to Redis; beyond it, emits are refused at once."""
+_LAST_WORDS_SECONDS = 0.2
+"""For what was begun to be said when the node stops."""
 _ACK_IDS_KEY = "rooms:ack-ids"
 _FIRST_ACK_ID, _ACK_ID_BLOCK = 1 << 30, 1 << 10
 
@@ -34,14 +36,7 @@ class Speech:
         if not where:
             return 0
         self._check()
-        self._unconfirmed_bytes += len(message)
-        try:
-            return sum(await self._link.batch([("SPUBLISH", channel, message) for channel in where]))
-        except Unavailable:
-            self._metrics.failures.labels("room_publish").inc()
-            raise
-        finally:
-            self._unconfirmed_bytes -= len(message)
+        return await self._say(where, message)
 
     def begin(self, where: Sequence[str], message: bytes) -> None:
         """The same for whoever does not ask what becomes of it. Raises Unavailable."""
@@ -52,15 +47,28 @@ class Speech:
         """Be ready to speak, until cancelled."""
         self._running = True
         try:
+            with contextlib.suppress(Unavailable):
+                await self._link.call("PING")  # the first emit finds a connection that stands
             await asyncio.get_running_loop().create_future()
         finally:
             self._running = False
+            await self._saying.drain(_LAST_WORDS_SECONDS)
             await self._saying.close()
             await self._link.aclose()
 
+    async def _say(self, where: Sequence[str], message: bytes) -> int:
+        self._unconfirmed_bytes += len(message)
+        try:
+            return sum(await self._link.batch([("SPUBLISH", channel, message) for channel in where]))
+        except Unavailable:
+            self._metrics.failures.labels("room_publish").inc()
+            raise
+        finally:
+            self._unconfirmed_bytes -= len(message)
+
     async def _say_unheeded(self, where: Sequence[str], message: bytes) -> None:
         with contextlib.suppress(Unavailable):
-            await self.say(where, message)
+            await self._say(where, message)
 
     def _check(self) -> None:
         if not self._running or self._unconfirmed_bytes > MOST_UNSAID_BYTES:

@@ -60,6 +60,8 @@ class Lane(IntEnum):
     LIVE = 2
 
 
+_LANES = {lane.value: lane for lane in Lane}
+
 _Head: TypeAlias = tuple[Kind, str, int | None]
 """What stands before the values of a Socket.IO packet: its kind, its namespace and its ack id."""
 
@@ -131,8 +133,7 @@ class Packet:
     def carried(self) -> "Carried":
         """Itself as it travels to another node."""
         kind, namespace, ack_id = self._head or _PLAIN_EVENT
-        text = _unframed(self.json)
-        return Carried(text, tuple(self._attachments), kind.value, namespace, ack_id, self.lane.value)
+        return Carried(_unframed(self.json), tuple(self._attachments), int(kind), namespace, ack_id, int(self.lane))
 
     def _packed(self, head: _Head) -> bytes:
         """Itself as msgpack, made from the JSON."""
@@ -143,8 +144,12 @@ class Packet:
 
 def carried_packet(carried: Carried) -> Packet:
     """A packet that came from another node, as it was there. Raises ValueError for what no node sends."""
-    head = (Kind(carried.kind), carried.namespace, carried.ack_id)
-    return Packet(carried.text, head, Lane(carried.lane), carried.attachments)
+    text, attachments, kind, namespace, ack_id, lane = carried
+    if lane not in _LANES:
+        raise ValueError(f"there is no lane {lane}")
+    if kind == _EVENT and namespace == ROOT and ack_id is None:
+        return Packet(text, _PLAIN_EVENT, _LANES[lane], attachments)
+    return Packet(text, (Kind(kind), namespace, ack_id), _LANES[lane], attachments)
 
 
 def engine_packet(text: str) -> Packet:

@@ -1,8 +1,10 @@
 """`python -m loadtests.bench.nodes.server NAME PORT REDIS_URL EVENT`: the wire whose rooms reach over all nodes.
 
-The handlers are those of every Python server of `wire`: `join` enters the room, `go` emits to it.
+The handlers are those of every Python server of `wire`: `join` enters the room, `go` emits to it. It proves that it
+hears as often as a node does.
 """
 
+import gc
 import json
 import sys
 
@@ -17,11 +19,18 @@ from realtime.bus.connections import BusOptions
 from realtime.bus.metrics import BusMetrics
 from realtime.bus.rooms import RedisRooms
 from realtime.wire.options import WireOptions
-from realtime.wire.server import Wire, uvicorn_options
+from realtime.wire.server import Wire, WireServer, uvicorn_options
+from server import settings
 
 
 async def _serve(name: str, port: int, redis_url: str, payload: object) -> None:
-    rooms = RedisRooms(name, SystemClock(), BusOptions(redis_url), BusMetrics(CollectorRegistry()))
+    node = settings.read()
+    options = BusOptions(
+        redis_url,
+        heartbeat_seconds=node.bus_heartbeat_seconds,
+        deaf_seconds=2 * node.bus_heartbeat_seconds,
+    )
+    rooms = RedisRooms(name, SystemClock(), options, BusMetrics(CollectorRegistry()))
     wire = Wire(WireOptions(sockets_per_address=20_000, node_name=name), nodes=rooms)
     attach(wire, payload)
     config = uvicorn.Config(
@@ -29,7 +38,8 @@ async def _serve(name: str, port: int, redis_url: str, payload: object) -> None:
     )
     async with TaskOwner("bench") as owner:
         owner.start(rooms.run(), "rooms")
-        await uvicorn.Server(config).serve()
+        gc.freeze()  # as a node does
+        await WireServer(config, wire).serve()
 
 
 def main() -> None:
