@@ -9,6 +9,7 @@ import structlog
 import uvicorn
 
 from domain.kit.clock import SystemClock
+from realtime.wire.quiet_server import QuietServer
 from realtime.wire.server import uvicorn_options
 from server.app import create_app
 from server.listening import shared_listeners
@@ -59,7 +60,7 @@ def _settle_memory() -> None:
     gc.freeze()
 
 
-class _Server(uvicorn.Server):
+class _Server(QuietServer):
     """Uvicorn, telling the node first: sockets are sent away before it waits for connections to end."""
 
     def __init__(self, config: uvicorn.Config, stopping: Stopping, mode: str, siblings: Siblings | None) -> None:

@@ -29,6 +29,7 @@ from realtime.wire.interface import Endpoint, Socket
 from realtime.wire.link import Link
 from realtime.wire.options import WireOptions
 from realtime.wire.peer import Peer
+from realtime.wire.quiet_server import QuietServer
 from realtime.wire.socket import WireSocket
 
 _MOST_ACK_ID = 2**30
@@ -217,7 +218,7 @@ def uvicorn_options(*engines: Engine, siblings: Siblings | None = None) -> dict[
     }
 
 
-class WireServer(uvicorn.Server):
+class WireServer(QuietServer):
     """uvicorn, stopping the wire first: it would wait for whoever long-polls."""
 
     def __init__(self, config: uvicorn.Config, wire: Wire) -> None:

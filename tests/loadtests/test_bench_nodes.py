@@ -144,7 +144,9 @@ def test_devices_are_sent_to_nodes_that_are_ready() -> None:
 def test_what_one_node_emits_another_delivers(own_redis: RedisServer) -> None:
     every = frozenset(os.sched_getaffinity(0))
     with workspace() as built:
-        bench = Bench(built, Cores(every, every), Addresses("postgresql://nobody@127.0.0.1:1/none", own_redis.url), QUICK)
+        bench = Bench(
+            built, Cores(every, every), Addresses("postgresql://nobody@127.0.0.1:1/none", own_redis.url), QUICK
+        )
         readings = Across(SHORT).measure(bench, OURS)
     assert [one.figure for one in readings] == [figure.name for figure in FIGURES[:4]]
     assert all(one.value and one.value > 5 for one in readings)
