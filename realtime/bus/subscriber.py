@@ -205,7 +205,8 @@ class Subscriber:
         for channel, wish in list(self._wishes.items()):
             if wish.ear is not None and not self._is_at(channel, wish.ear.place):
                 wish.ear.order("SUNSUBSCRIBE", channel)
-                self.taken_away(wish.ear, channel)
+                self._lose(channel)
+                self._note_loss("moved")
         for place, ear in list(self._ears.items()):
             if place not in self._map.masters:
                 del self._ears[place]
@@ -223,14 +224,15 @@ class Subscriber:
 
     def _place(self, channel: str) -> None:
         """Tell an ear to hear the channel, when it is known on which master it is."""
-        try:
-            place = None if self._map.doubted else (self._map.owner(slot_of(channel)),)
-        except ClusterDownError:
-            place = None
-        if place is None:
+        if self._map.doubted:
             self._look_again()
             return
-        ear = self._wishes[channel].ear = self._ears.get(place[0]) or self._ear_on(place[0])
+        try:
+            place = self._map.owner(slot_of(channel))
+        except ClusterDownError:
+            self._look_again()
+            return
+        ear = self._wishes[channel].ear = self._ears.get(place) or self._ear_on(place)
         self._homeless.discard(channel)
         ear.order("SSUBSCRIBE", channel)
 
@@ -323,6 +325,9 @@ class Subscriber:
     def _lost(self, reason: str) -> None:
         self._map.doubted = True
         self._look_again()
+        self._note_loss(reason)
+
+    def _note_loss(self, reason: str) -> None:
         if self.restored:
             self.restored = False
             self.losses += 1

@@ -5,8 +5,9 @@ and empty them.
 """
 
 import shutil
+import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -199,12 +200,13 @@ class RedisWithSentinel:
         settings = {"replicaof": f"{HOST} {master.port}", **_AT_ONCE}
         self.servers = [master, RedisServer(directory / "redis-2", ephemeral=True, settings=settings)]
         self.sentinel = _SentinelServer(directory / "sentinel", master)
-        self._nobody = free_port()
+        self._mute = socket.create_server((HOST, 0))
 
     @property
     def url(self) -> str:
-        """Names two sentinels, of which the first is not there."""
-        return f"redis+sentinel://{HOST}:{self._nobody},{HOST}:{self.sentinel.port}/{SERVICE}"
+        """Names three sentinels, of which the first is not there and the second never answers."""
+        hosts = f"{HOST}:{free_port()},{HOST}:{self._mute.getsockname()[1]},{HOST}:{self.sentinel.port}"
+        return f"redis+sentinel://{hosts}/{SERVICE}"
 
     def heal(self) -> None:
         """Start what is not running, and wait until the master has a replica that the sentinel knows."""
@@ -233,6 +235,10 @@ class RedisWithSentinel:
         ask(self.master, "FLUSHALL")
         ask(self.master, "SCRIPT", "FLUSH")
 
+    def close(self) -> None:
+        """Let go of what is no process."""
+        self._mute.close()
+
 
 @contextmanager
 def running_cluster(directory: Path) -> Iterator[RedisCluster]:
@@ -247,6 +253,6 @@ def running_cluster(directory: Path) -> Iterator[RedisCluster]:
 def running_with_sentinel(directory: Path) -> Iterator[RedisWithSentinel]:
     """A master with a sentinel, for as long as the block lasts."""
     servers = RedisWithSentinel(directory)
-    with running(*servers.servers, servers.sentinel):
+    with closing(servers), running(*servers.servers, servers.sentinel):
         servers.heal()
         yield servers

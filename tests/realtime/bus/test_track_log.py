@@ -15,6 +15,7 @@ from domain.tracks.entries import ENTRY_FIELD, TRACK_STREAM
 from realtime.bus.connections import BusOptions
 from realtime.bus.track_log import REPLICA_MARK, RedisTrackLog
 from server.stack import RedisServer
+from tests.support.redis_topologies import ask
 from tests.support.servers import running
 from tests.support.waiting import eventually
 
@@ -43,6 +44,7 @@ async def client(own_redis: RedisServer) -> AsyncIterator[Redis]:
 
 @contextmanager
 def replica_of(server: RedisServer, directory: Path) -> Iterator[RedisServer]:
+    ask(server, "CONFIG", "SET", "repl-diskless-sync-delay", 0)  # it need not wait for others
     replica = RedisServer(directory, ephemeral=True, settings={"replicaof": f"127.0.0.1 {server.port}"})
     with running(replica):
         yield replica
