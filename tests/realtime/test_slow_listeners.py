@@ -90,7 +90,8 @@ def move(node: Node, version: int) -> None:
 
 
 async def test_a_slow_reader_is_passed_over_and_catches_up_with_a_snapshot_of_now() -> None:
-    node = make_node(NOBODY_THERE, SystemClock(), options=HubOptions(slow_packets=SLOW_PACKETS))
+    every_tick = HubOptions(slow_packets=SLOW_PACKETS, crowd_riders=RIDERS + 1)
+    node = make_node(NOBODY_THERE, SystemClock(), options=every_tick)
     (topic,) = topics_around(VIENNA)
     version = 1
     move(node, version)
