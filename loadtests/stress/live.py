@@ -17,13 +17,13 @@ from loadtests.stress.paths import SLACK_SECONDS, TICK_SECONDS, TWO_TICKS_SECOND
 from loadtests.stress.people import Person
 from loadtests.stress.places import starts_at_a_border
 from loadtests.stress.ride import Ride
-from loadtests.stress.riders import Rider
+from loadtests.stress.riders import EVERY_SECONDS, SELDOM_SECONDS, Rider
 from loadtests.stress.schedule import Kind
 from loadtests.stress.sight import Sight
 from loadtests.stress.traffic import Run
 from loadtests.stress.watchers import Watcher
 
-RIDERS = 6
+RIDERS = 8
 WATCHERS_A_NODE = 2
 GHOST_SLACK_SECONDS = 1.0 + TICK_SECONDS + SLACK_SECONDS
 """Nodes look for dots that are too old once a second."""
@@ -51,7 +51,8 @@ class Live:
                 run.system.nodes,
                 start,
                 Random(f"{run.seed} rider {number}"),
-                silent_seconds=run.system.life_seconds if number % 3 == 2 else None,
+                every_seconds=SELDOM_SECONDS if number % 2 else EVERY_SECONDS,
+                silent_seconds=run.system.life_seconds if number % 4 == 2 else None,
                 moved=self._has_moved,
             )
             for number, (person, start) in enumerate(zip(riders, starts, strict=True))
@@ -96,7 +97,7 @@ class Live:
         if happened.fault.kind is Kind.NODE_PAUSED:
             self._may_be_heard_late(happened)
         for watcher, sight, ride in self._pairs():
-            if happened.fault.node in {None, ride.node, watcher.node.number}:
+            if ride.speaks_often and happened.fault.node in {None, ride.node, watcher.node.number}:
                 self._awaited.append(_Awaited(watcher, sight, ride, len(ride.fixes), time.monotonic(), happened))
 
     async def settle(self) -> None:
@@ -160,7 +161,7 @@ class Live:
         shown = sight.shown(ride.rider)
         assert ride.node is not None
         path = Path(ride.node, watcher.node.number, ride.linked_at, sight.since)
-        unseen = ride.oldest_unseen(-1 if shown is None else shown, also_refused=path.is_local)
+        unseen = ride.oldest_unseen(-1 if shown is None else shown)
         if unseen is None or unseen.sent_at is None or ride.hidden_at is not None:
             self._told.discard(key)
             return
@@ -206,7 +207,7 @@ class Live:
     def _has_moved(self, ride: Ride) -> None:
         now = time.monotonic()
         for watcher in self._watchers:
-            if watcher.sight is not None:
+            if watcher.sight is not None and ride.speaks_often:
                 self._awaited.append(_Awaited(watcher, watcher.sight, ride, len(ride.fixes), now, None))
 
     def _still_awaited(self, awaited: "_Awaited", now: float) -> bool:

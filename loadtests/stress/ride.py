@@ -26,7 +26,8 @@ class Fix:
     """It was acknowledged."""
     answered_live: bool = False
     """There was an answer to it as it was sent live, a refusal perhaps."""
-    kept_live: bool = False
+    shown: bool = False
+    """The answer says that it is on the map: it was kept, or could not be just now."""
 
     def payload(self) -> dict[str, object]:
         """As it is sent."""
@@ -52,6 +53,8 @@ class Ride:
     """Numbers that are under way."""
     node: int | None = None
     """Where the phone is connected, None while it is not."""
+    speaks_often: bool = True
+    """Whether the next fix comes at once: then it may be waited for."""
     linked_at: float = 0.0
     """When the connection that there is was made."""
     spoke_at: float = 0.0
@@ -73,12 +76,6 @@ class Ride:
         """How many fixes are acknowledged."""
         return sum(fix.kept for fix in self.fixes)
 
-    def oldest_unseen(self, shown: int, *, also_refused: bool) -> Fix | None:
-        """The first fix after the shown one that was sent live and has to be on the map by now or soon.
-
-        `also_refused`: the answer may have been a refusal; who is on the same node is shown it all the same.
-        """
-        for fix in self.fixes[shown + 1 :]:
-            if fix.kept_live or (also_refused and fix.answered_live):
-                return fix
-        return None
+    def oldest_unseen(self, shown: int) -> Fix | None:
+        """The first fix after this one that was sent live and has to be on the map by now or soon."""
+        return next((fix for fix in self.fixes[shown + 1 :] if fix.shown), None)
