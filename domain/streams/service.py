@@ -11,11 +11,14 @@ from datetime import UTC, datetime
 
 import msgspec
 import structlog
+from asyncpg import UndefinedTableError
+from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from domain.db.driver import asking
 from domain.db.engine import unavailable_when_down
 from domain.kit.clock import Clock
+from domain.kit.errors import Unavailable
 from domain.kit.sealed import SealBroken, Sealer
 from domain.streams import store
 from domain.streams.ports import StreamHints
@@ -82,6 +85,17 @@ class Streams:
         """The epoch that new streams begin with."""
         async with unavailable_when_down(), self._engine.connect() as connection:
             return await store.current_epoch(connection)
+
+    @asynccontextmanager
+    async def _reading(self) -> AsyncIterator[AsyncConnection]:
+        """A connection; nodes read all the time, also while somebody has forgotten to migrate."""
+        try:
+            async with unavailable_when_down(), self._engine.connect() as connection:
+                yield connection
+        except ProgrammingError as error:
+            if not isinstance(error.orig.__cause__ if error.orig else None, UndefinedTableError):
+                raise
+            raise Unavailable("the database has no streams yet: run python -m server migrate") from error
 
     def _slice(self, stream: str, kept: store.Kept) -> Slice:
         """The events opened. What cannot be opened is as good as pruned, and all before it."""

@@ -160,6 +160,15 @@ async def test_a_choice_and_its_event_are_one(town: World) -> None:
     assert len(town.told.appended) == 1
 
 
+async def test_a_database_that_was_not_migrated_yet_is_one_that_is_away(town: World) -> None:
+    async with town.engine.begin() as connection:
+        await connection.execute(text("DROP TABLE stream_events, streams, stream_epoch"))
+
+    for read in (town.streams.heads([CHAT]), town.streams.differing("x", {CHAT: 1}), town.streams.read(CHAT, 0, 1)):
+        with pytest.raises(Unavailable, match="migrate"):
+            await read
+
+
 async def test_without_postgres_nothing_is_told(town: World) -> None:
     nowhere = create_engine("postgresql://nobody@127.0.0.1:1/none")
     streams = Streams(nowhere, town.clock, town.sealer, town.told)

@@ -79,6 +79,8 @@ class Postgres:
 
     streams: Streams
     gone: bool = False
+    gate: asyncio.Event | None = None
+    """When set, whoever asks where streams stand waits for it."""
     reads: list[str] = field(default_factory=list)
 
     def _note(self, what: str) -> None:
@@ -88,6 +90,8 @@ class Postgres:
 
     async def heads(self, streams: Collection[str]) -> dict[str, Head]:
         self._note("heads")
+        if self.gate is not None:
+            await self.gate.wait()
         return await self.streams.heads(streams)
 
     async def differing(self, epoch: str, known: Mapping[str, int]) -> dict[str, Head]:

@@ -1,5 +1,6 @@
 """Durable streams through real sockets, a real Redis and a real database; what is lost is found within a second."""
 
+import asyncio
 from contextlib import AsyncExitStack
 from typing import Any
 from uuid import uuid4
@@ -176,6 +177,39 @@ async def test_without_postgres_one_is_let_in_and_the_stream_begins_later(databa
             position = {"epoch": told["streams"][stream]["epoch"], "seq": 0}
             answer = (await resume(client, {stream: position}, 2))["streams"][stream]
             assert [event["word"] for _, event in answer["events"]] == ["a"]
+
+
+@quiet
+async def test_what_a_client_says_before_its_greeting_waits_behind_it(database_url: str, redis_url: str) -> None:
+    user = uuid4()
+    stream = user_stream(user)
+    async with street(database_url, redis_url) as town:
+        (node,) = town.nodes
+        gate = node.postgres.gate = asyncio.Event()
+        async with node.signed.up.signed_in(node.signed.auth(user_id=user)) as client:
+            await client.emit("test:plain", {"number": 1}, 1)
+            await client.send("42[")  # unreadable: the answer to it waits, too
+            await client.emit("session:resume", {"streams": {stream: {"epoch": "x", "seq": 0}}}, 2)
+            await eventually(lambda: node.cursors.get(stream))
+            gate.set()
+            assert (await client.event("session:ready"))["streams"][stream]["head"] == 0
+            assert await client.ack(1) == {"number": 1}
+            assert (await client.event("error"))["code"] == "invalid"
+            assert (await client.ack(2))["streams"][stream]["recovered"] is False
+
+
+@quiet
+async def test_what_is_urgent_does_not_wait_for_postgres(database_url: str, redis_url: str) -> None:
+    async with street(database_url, redis_url) as town:
+        (node,) = town.nodes
+        gate = node.postgres.gate = asyncio.Event()
+        async with node.signed.up.signed_in(node.signed.auth()) as client:
+            await client.emit("sos:test", {"number": 1}, 1)
+            assert (await client.event("session:ready"))["streams"] == {}
+            assert await client.ack(1) == {}
+            gate.set()
+            (begun,) = (await client.event("session:streams"))["streams"].values()
+            assert begun["head"] == 0
 
 
 @quiet
