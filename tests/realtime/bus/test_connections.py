@@ -8,6 +8,7 @@ import pytest
 from domain.kit.errors import Unavailable
 from realtime.bus.connections import BusOptions, RedisLink, Script, heeding_cancellation
 from server.stack import RedisServer
+from tests.support.redis_topologies import ask
 
 pytestmark = pytest.mark.usefixtures("faultless")
 
@@ -18,6 +19,26 @@ async def test_a_script_that_redis_forgot_is_loaded_again(own_redis: RedisServer
     for _ in range(2):
         assert await link.call(*script.call(["where:{rider:1}"], 5, "region:x", 60, "one", 0)) == 1
         await link.call("SCRIPT", "FLUSH")
+    await link.aclose()
+
+
+async def test_only_what_was_refused_for_its_script_is_sent_again(own_redis: RedisServer) -> None:
+    script = Script("settle")
+    link = RedisLink(BusOptions(own_redis.url), name="test", scripts=[script])
+    settle = script.call(["where:{rider:1}"], 5, "region:x", 60, "one", 0)
+    assert await link.batch([("INCR", "n"), settle, ("INCR", "n"), settle]) == [1, 1, 2, 1]
+    await link.aclose()
+
+
+async def test_who_became_a_replica_is_left_for_whoever_is_the_master_now(own_redis: RedisServer) -> None:
+    link = RedisLink(BusOptions(own_redis.url), name="test")
+    before = await link.call("CLIENT", "ID")
+    ask(own_redis, "REPLICAOF", "127.0.0.1", 1)
+    with pytest.raises(Unavailable):
+        await link.call("SET", "key", 1)
+    ask(own_redis, "REPLICAOF", "NO", "ONE")
+    assert await link.call("SET", "key", 1) == b"OK"
+    assert await link.call("CLIENT", "ID") > before, "the name is looked up anew"
     await link.aclose()
 
 
