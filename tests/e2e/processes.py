@@ -144,7 +144,8 @@ class Machine(Node):
     """Several nodes behind one port, and their parent."""
 
     def __init__(self, environment: Mapping[str, str], directory: Path, name: str, nodes: int) -> None:
-        super().__init__(environment, directory, name, "--nodes", str(nodes))
+        # Where they find one another goes with the test, also when all of them are killed.
+        super().__init__({**environment, "TMPDIR": str(directory)}, directory, name, "--nodes", str(nodes))
 
     def children(self) -> list[psutil.Process]:
         """The nodes' processes, those that have ended left out."""
