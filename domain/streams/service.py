@@ -8,11 +8,11 @@ other. What is kept is sealed, because much of it is personal.
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 import structlog
 from asyncpg import UndefinedTableError
-from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from domain.db.driver import asking
@@ -54,12 +54,12 @@ class Streams:
 
     async def heads(self, streams: Collection[str]) -> dict[str, Head]:
         """Where the streams stand; one without an event stands at 0."""
-        async with asking(self._engine) as driver:
+        async with self._reading() as driver:
             return await store.heads(driver, streams)
 
     async def differing(self, epoch: str, known: Mapping[str, int]) -> dict[str, Head]:
         """Of streams thought to be at these numbers of this epoch: where those stand that are not."""
-        async with asking(self._engine) as driver:
+        async with self._reading() as driver:
             return await store.differing(driver, epoch, known)
 
     async def read(self, stream: str, after: int, limit: int) -> Slice:
@@ -68,7 +68,7 @@ class Streams:
 
     async def read_all(self, after: Mapping[str, int], limit: int) -> dict[str, Slice]:
         """The same of several streams, as one moment has them: for each so many events and bytes at most."""
-        async with asking(self._engine) as driver:
+        async with self._reading() as driver:
             found = await store.read(driver, after, limit, MOST_BYTES)
         return {stream: self._slice(stream, kept) for stream, kept in found.items()}
 
@@ -87,14 +87,12 @@ class Streams:
             return await store.current_epoch(connection)
 
     @asynccontextmanager
-    async def _reading(self) -> AsyncIterator[AsyncConnection]:
-        """A connection; nodes read all the time, also while somebody has forgotten to migrate."""
+    async def _reading(self) -> AsyncIterator[Any]:
+        """An asyncpg connection; nodes read all the time, also while somebody has forgotten to migrate."""
         try:
-            async with unavailable_when_down(), self._engine.connect() as connection:
-                yield connection
-        except ProgrammingError as error:
-            if not isinstance(error.orig.__cause__ if error.orig else None, UndefinedTableError):
-                raise
+            async with asking(self._engine) as driver:
+                yield driver
+        except UndefinedTableError as error:
             raise Unavailable("the database has no streams yet: run python -m server migrate") from error
 
     def _slice(self, stream: str, kept: store.Kept) -> Slice:
