@@ -58,13 +58,16 @@ class OneSender:
         """See `Sender`."""
         begun = self._place.begin(commands)
         answers = await (self._place.exchange(commands) if begun is None else begun)
-        unknown = [place for place, answer in enumerate(answers) if type(answer) is NoScriptError]
-        if unknown and self._scripts:
-            await load(self._place, self._scripts)
-            fresh = await self._place.exchange([commands[place] for place in unknown])
-            for place, answer in zip(unknown, fresh, strict=True):
-                answers[place] = answer
+        if self._scripts and any(type(answer) is NoScriptError for answer in answers):
+            await self._send_refused(commands, answers)
         return answers
+
+    async def _send_refused(self, commands: Sequence[Command], answers: list[Any]) -> None:
+        """Load the scripts; send again what wants them, with what stands behind it: a WAIT asks about that write."""
+        refused = [unit for unit in units_of(commands) if type(answers[unit.first]) is NoScriptError]
+        await load(self._place, self._scripts)
+        again = [command for unit in refused for command in unit.commands]
+        _distribute(await self._place.exchange(again), refused, answers)
 
     async def everywhere(self, command: Command) -> dict[str, Any]:
         """See `Sender`."""

@@ -35,8 +35,6 @@ __all__ = (
 RETRY_AFTER_MS = 1000
 _IN_ONE_COMMAND = 64
 """Things in one call of a script: so many keep Redis from others for a fraction of a millisecond."""
-_IN_ONE_COMMAND = 64
-"""Things in one call of a script: so many keep Redis from others for a fraction of a millisecond."""
 
 
 @dataclass(frozen=True)

@@ -152,6 +152,15 @@ async def test_a_batch_over_all_masters_is_answered_in_its_order(any_redis_url: 
     await link.aclose()
 
 
+async def test_what_asks_about_a_script_is_sent_again_with_it(any_redis_url: str) -> None:
+    """As the WAIT behind an append: asked before the server knows the script, it says nothing of that write."""
+    script = Script("policy_put")
+    link = RedisLink(BusOptions(any_redis_url), name="test", scripts=[script])
+    put = script.call(["policy:1"], 1, b"x", 60)
+    assert await link.batch([("SET", "key", 1), put, ("SCRIPT", "EXISTS", script.sha)]) == [b"OK", 1, [1]]
+    await link.aclose()
+
+
 async def test_nodes_are_listed_and_leave_the_list(any_redis_url: str) -> None:
     options = BusOptions(any_redis_url)
     register, reader = NodeRegister(Node("one", "", 0), SystemClock(), options), NodeList(options)
