@@ -135,14 +135,11 @@ class ClusterSender:
             groups[unit.asking or self._map.owner(unit.slot)].append(unit)
         exchanges = [self._begin(address, group) for address, group in groups.items()]
         try:
-            ends = await asyncio.gather(*exchanges, return_exceptions=True)
-        except asyncio.CancelledError:
+            ends = [await exchanges[0]] if len(exchanges) == 1 else await _all_of(exchanges)
+        except BaseException:
             self._map.doubted = True
             raise
         for group, end in zip(groups.values(), ends, strict=True):
-            if isinstance(end, BaseException):
-                self._map.doubted = True
-                raise end
             _distribute(end, group, answers)
 
     def _begin(self, address: Address, units: Sequence[Unit]) -> Awaitable[list[Any]]:
@@ -192,6 +189,15 @@ class ClusterSender:
 def _named(error: AskError, sender: Address) -> Address:
     """The node that a redirection names; without a host it is on the machine of the one that sent it."""
     return error.host or sender[0], error.port
+
+
+async def _all_of(exchanges: Sequence[Awaitable[list[Any]]]) -> list[list[Any]]:
+    """What comes of each; when one fails, the others are waited for, and then it is raised."""
+    ends = await asyncio.gather(*exchanges, return_exceptions=True)
+    for end in ends:
+        if isinstance(end, BaseException):
+            raise end
+    return ends  # type: ignore[return-value]
 
 
 def _distribute(given: Sequence[Any], units: Sequence[Unit], answers: list[Any]) -> None:
