@@ -9,7 +9,19 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
-COMMANDS = ("conformance", "demo", "emit", "epochs", "migrate", "nodes", "reference", "run", "settings", "stack", "worker")
+COMMANDS = (
+    "conformance",
+    "demo",
+    "emit",
+    "epochs",
+    "migrate",
+    "nodes",
+    "reference",
+    "run",
+    "settings",
+    "stack",
+    "worker",
+)
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -41,7 +41,8 @@ class Moves:
         node = node_of(move.sid)
         if node is None:
             return Fault.NOT_HERE
-        answer = self._asked[number] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[Fault | None] = asyncio.get_running_loop().create_future()
+        self._asked[number] = answer
         try:
             if not await self._speech.say((node_channel(node),), message):
                 return Fault.NOT_HERE
