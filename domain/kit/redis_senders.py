@@ -28,6 +28,13 @@ Scripts = Mapping[str, str]
 class Sender(Protocol):
     """Sends batches."""
 
+    def begin(self, commands: Sequence[Command]) -> "asyncio.Future[list[Any]] | None":
+        """Send now, if it is known where to and no script is among them; the future is as what `send` returns.
+
+        None when that cannot be. Raises ConnectionLost.
+        """
+        ...
+
     async def send(self, commands: Sequence[Command]) -> list[Any]:
         """The answers, errors of Redis among them as values. Raises what redis-py raises when one is not known."""
         ...
@@ -53,6 +60,10 @@ class OneSender:
     def __init__(self, maker: Maker, scripts: Scripts, deadline_seconds: float) -> None:
         self._place = Place(maker.make, deadline_seconds)
         self._scripts = scripts
+
+    def begin(self, commands: Sequence[Command]) -> "asyncio.Future[list[Any]] | None":
+        """See `Sender`."""
+        return None if self._scripts else self._place.begin(commands)
 
     async def send(self, commands: Sequence[Command]) -> list[Any]:
         """See `Sender`."""
@@ -88,6 +99,10 @@ class ClusterSender:
         self._deadline_seconds = deadline_seconds
         self._map = ClusterMap(maker.url.addresses, maker.make_probe)
         self._places: dict[Address, Place] = {}
+
+    def begin(self, commands: Sequence[Command]) -> "asyncio.Future[list[Any]] | None":
+        """See `Sender`: here something may have moved."""
+        return None
 
     async def send(self, commands: Sequence[Command]) -> list[Any]:
         """See `Sender`."""

@@ -129,7 +129,8 @@ class RedisLink:
         if not commands:
             return []
         try:
-            answers = await self._sender.send(commands)
+            begun = self._sender.begin(commands)
+            answers = await self._sender.send(commands) if begun is None else await begun
         except REDIS_FAILURES as error:
             raise unavailable(error) from error
         for answer in answers:

@@ -36,7 +36,14 @@ class Speech:
         if not where:
             return 0
         self._check()
-        return await self._say(where, message)
+        self._unconfirmed_bytes += len(message)
+        try:
+            return sum(await self._link.batch([("SPUBLISH", channel, message) for channel in where]))
+        except Unavailable:
+            self._metrics.failures.labels("room_publish").inc()
+            raise
+        finally:
+            self._unconfirmed_bytes -= len(message)
 
     def begin(self, where: Sequence[str], message: bytes) -> None:
         """The same for whoever does not ask what becomes of it. Raises Unavailable."""
@@ -51,24 +58,14 @@ class Speech:
                 await self._link.call("PING")  # the first emit finds a connection that stands
             await asyncio.get_running_loop().create_future()
         finally:
-            self._running = False
             await self._saying.drain(_LAST_WORDS_SECONDS)
+            self._running = False
             await self._saying.close()
             await self._link.aclose()
 
-    async def _say(self, where: Sequence[str], message: bytes) -> int:
-        self._unconfirmed_bytes += len(message)
-        try:
-            return sum(await self._link.batch([("SPUBLISH", channel, message) for channel in where]))
-        except Unavailable:
-            self._metrics.failures.labels("room_publish").inc()
-            raise
-        finally:
-            self._unconfirmed_bytes -= len(message)
-
     async def _say_unheeded(self, where: Sequence[str], message: bytes) -> None:
         with contextlib.suppress(Unavailable):
-            await self._say(where, message)
+            await self.say(where, message)
 
     def _check(self) -> None:
         if not self._running or self._unconfirmed_bytes > MOST_UNSAID_BYTES:

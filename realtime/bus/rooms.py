@@ -11,6 +11,7 @@ it once, by the same code that the sender's node would have used.
 import asyncio
 import itertools
 import secrets
+from collections.abc import Awaitable
 
 import msgspec
 import structlog
@@ -145,9 +146,9 @@ class RedisRooms:
         """See `OtherNodes`."""
         return await self._ids.take()
 
-    async def send(self, audience: Audience, packet: Packet, *, volatile: bool = False) -> None:
+    def send(self, audience: Audience, packet: Packet, *, volatile: bool = False) -> Awaitable[object]:
         """See `OtherNodes`."""
-        await self._speech.say(channels(audience, self._node), encode(self._emitted(audience, packet, volatile)))
+        return self._speech.say(channels(audience, self._node), encode(self._emitted(audience, packet, volatile)))
 
     async def ask(self, audience: Audience, packet: Packet, question: Question) -> None:
         """See `OtherNodes`."""

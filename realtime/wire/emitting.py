@@ -5,7 +5,7 @@ here knows how packets travel, and a node that emits never waits for another one
 """
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from enum import StrEnum
 from functools import partial
 from typing import NamedTuple, Protocol
@@ -110,8 +110,8 @@ class OtherNodes(Protocol):
         """Return once what others emit to the room is heard here. Raises Unavailable."""
         ...
 
-    async def send(self, audience: Audience, packet: Packet, *, volatile: bool = False) -> None:
-        """Have the other nodes send it. Raises Unavailable."""
+    def send(self, audience: Audience, packet: Packet, *, volatile: bool = False) -> Awaitable[object]:
+        """Have the other nodes send it, in the order of the awaiting. Raises Unavailable."""
         ...
 
     async def move(self, move: Move) -> Fault | None:
