@@ -30,6 +30,7 @@ def checks_of(node: ServerNode) -> list[Check]:
         Check("stream", lambda: _stream(node), (*_REDIS_FAILURES, Problem)),
         Check("bus", lambda: _bus(node)),
         Check("rooms", lambda: _rooms(node)),
+        Check("hints", lambda: _hints(node)),
     ]
 
 
@@ -113,6 +114,11 @@ async def _bus(node: ServerNode) -> Finding:
 async def _rooms(node: ServerNode) -> Finding:
     rooms = node.stores.rooms
     return _hearing(rooms.connected, rooms.heard_seconds_ago(), "what other nodes emit to rooms is not heard")
+
+
+async def _hints(node: ServerNode) -> Finding:
+    hints = node.stores.hints
+    return _hearing(hints.connected, hints.heard_seconds_ago(), "events of streams from other nodes come a second late")
 
 
 def _hearing(connected: bool, heard_seconds_ago: float, consequence: str) -> Finding:

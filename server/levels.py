@@ -68,6 +68,7 @@ class NodeLevels(Collector):
         yield _gauge("cursors_behind", "Those with a gap that is not filled yet.", len(cursors.behind))
         yield _gauge("cursors_unplaced", "Those of which nobody has said where they stand.", len(cursors.unplaced))
         yield _gauge("hints_connected", "1 while this node hears hints of durable events.", hints.connected)
+        yield _gauge("hints_heartbeat_age_seconds", "The same for these hints.", hints.heard_seconds_ago())
         yield _gauge("hints_subscriptions", "Streams of which this node hears hints.", hints.subscriptions)
         yield CounterMetricFamily(
             "throttlecove_hints_losses", "How often the connection that hears hints was lost.", value=hints.losses

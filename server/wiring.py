@@ -233,7 +233,8 @@ def build(settings: Settings, clock: Clock, registry: CollectorRegistry, address
     wire_options = _wire_options(settings)
     wire = Wire(wire_options, gateway, nodes=stores.rooms)
     _show_to_admins(wire, settings)
-    stores.register.attach(lambda: figures_of(wire, gateway, hub, stores.bus, cursors))
+    ears = (stores.bus, stores.rooms, stores.hints)
+    stores.register.attach(lambda: figures_of(wire, gateway, hub, ears, cursors))
     reader = TrackReader(stores.engine, zones)
     return ServerNode(
         settings=settings,

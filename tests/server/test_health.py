@@ -30,7 +30,7 @@ async def test_a_node_that_is_well_says_so_and_one_that_drains_sends_others_else
     assert alive["uptime_seconds"] >= 0
     await eventually(lambda: all_is_well(up))
     checks = await checks_of(up)
-    assert set(checks) == {"database", "schema", "redis", "stream", "bus", "rooms"}
+    assert set(checks) == {"database", "schema", "redis", "stream", "bus", "rooms", "hints"}
     for found in checks.values():
         assert found.pop("latency_ms") >= 0
         assert found == {"status": "healthy"}
@@ -82,6 +82,18 @@ async def test_metrics_show_the_levels_of_the_parts(up: Up, own_redis: RedisServ
         assert samples[f"throttlecove_{name}"] == 0
     others = {"throttlecove_bus_losses_total", "throttlecove_sockets", "process_resident_memory_bytes"}
     assert others <= set(samples)
+
+
+async def test_other_nodes_are_told_of_all_that_this_one_hears(up: Up) -> None:
+    await eventually(lambda: all_is_well(up))
+    stores, figures = up.node.stores, up.node.stores.register._figures
+    before = figures().subscriptions
+    stores.hints.listen("user:somebody")
+    stores.rooms.occupied("/", "a room")
+    assert figures().subscriptions == before + 2
+    assert (heard_ms := figures().heard_ms) is not None
+    assert heard_ms < 5000
+    assert (await samples_of(up))["throttlecove_hints_heartbeat_age_seconds"] < 5
 
 
 async def both_are_heard(up: Up) -> bool:
