@@ -16,7 +16,7 @@ from loadtests.stress.figures import Seconds
 from loadtests.stress.paths import SLACK_SECONDS, TICK_SECONDS, TWO_TICKS_SECONDS, Path
 from loadtests.stress.people import Person
 from loadtests.stress.places import starts_at_a_border
-from loadtests.stress.ride import Ride
+from loadtests.stress.ride import Fix, Ride
 from loadtests.stress.riders import EVERY_SECONDS, SELDOM_SECONDS, Rider
 from loadtests.stress.schedule import Kind
 from loadtests.stress.sight import Sight
@@ -32,6 +32,8 @@ WOKEN_SLACK_SECONDS = 5.0 + GHOST_SLACK_SECONDS
 SHARED_SECONDS = 3.0
 """For so long nodes look after a change of sharing: if Redis goes away meanwhile they hide the rider, to be safe."""
 _LOOK_SECONDS = 0.05
+_ENDS_SECONDS = 10.0
+"""A node that is told to stop serves a while longer."""
 _FINISH_SECONDS = 30.0
 _WOKEN_SECONDS = 1.0
 
@@ -159,22 +161,26 @@ class Live:
     def _judge(self, watcher: Watcher, sight: Sight, ride: Ride, now: float) -> None:
         key = ("late", watcher.name, ride.rider)
         shown = sight.shown(ride.rider)
-        assert ride.node is not None
-        path = Path(ride.node, watcher.node.number, ride.linked_at, sight.since)
         unseen = ride.oldest_unseen(-1 if shown is None else shown)
-        if unseen is None or unseen.sent_at is None or ride.hidden_at is not None:
+        if unseen is None or unseen.sent_at is None or unseen.node is None or ride.hidden_at is not None:
             self._told.discard(key)
             return
+        path = Path(unseen.node, watcher.node.number, ride.linked_at, sight.since)
         clear = path.clear_since(self._run.timeline, now)
-        if clear is None:
+        if clear is None or self._died_with_its_node(unseen):
             return
         late = now - max(clear, unseen.sent_at) - TWO_TICKS_SECONDS - SLACK_SECONDS - self._run.lag()
         if late > 0 and key not in self._told:
             self._told.add(key)
             self._run.wrong(
-                f"{watcher.name} on {watcher.node.name} sees fix {shown} of rider {ride.rider} (node {ride.node + 1}),"
-                f" not {unseen.seq}, sent {now - unseen.sent_at:.2f} s ago; the way is clear for {now - clear:.2f} s"
+                f"{watcher.name} on {watcher.node.name} sees fix {shown} of rider {ride.rider}, not {unseen.seq}, sent "
+                f"to node {unseen.node + 1} {now - unseen.sent_at:.2f} s ago; the way is clear for {now - clear:.2f} s"
             )
+
+    def _died_with_its_node(self, fix: Fix) -> bool:
+        """Whether nobody is left who could tell other nodes of it: the next fix has to."""
+        ended = self._run.timeline.of({Kind.NODE_KILLED, Kind.NODE_STOPPED}, fix.node)
+        return any(fix.sent_at is not None and fix.sent_at < each.began + _ENDS_SECONDS for each in ended)
 
     def _look_for_ghosts(self, now: float) -> None:
         for watcher in self._watchers:

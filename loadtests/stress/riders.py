@@ -72,6 +72,8 @@ class Rider:
         self._leaves_at = 0.0
         self._batch_under_way = False
         self._retry_at = 0.0
+        self._is_known = False
+        """Whether the node that there is a connection to has taken a fix of the track."""
         self._began = time.monotonic()
 
     async def begin(self) -> None:
@@ -84,7 +86,7 @@ class Rider:
 
     async def run(self) -> None:
         """Ride until cancelled."""
-        self._next_fix = time.monotonic()
+        self._next_fix = time.monotonic() + self._random.uniform(0.0, self._every_seconds)
         try:
             while True:
                 await self._fall_silent()
@@ -152,7 +154,7 @@ class Rider:
         now = time.monotonic()
         self.ride.node, self.ride.linked_at = self._node, now
         self._leaves_at = now + self._random.uniform(*_STAYS_SECONDS)
-        self._batch_under_way = False
+        self._batch_under_way = self._is_known = False
         self._retry_at = 0.0
         self._moved(self.ride)
 
@@ -257,7 +259,10 @@ class Rider:
         for fix in fixes:
             fix.kept = fix.kept or error is None
             if live:
-                fix.answered_live, fix.shown = True, error is None or error["code"] == "unavailable"
+                fix.answered_live = True
+                self._is_known |= error is None and link is self._link
+                # Whose track it is cannot be known while Redis is away, unless it was known to the node before.
+                fix.shown = error is None or (error["code"] == "unavailable" and self._is_known and link is self._link)
         if link is self._link:
             self.ride.unanswered -= numbers
             if not live:
