@@ -209,8 +209,8 @@ class Subscriber:
                 self._note_loss("moved")
         for place, ear in list(self._ears.items()):
             if place not in self._map.masters:
-                del self._ears[place]
-                self._unheard.discard(ear)
+                self._let_go(ear)
+                self._note_loss("moved")
                 ear.close()
             elif not self._is_at(ear.proof, place):
                 ear.prove_on(self._proof_on(place))
@@ -257,12 +257,16 @@ class Subscriber:
     def _ended(self, ear: Ear) -> None:
         if self._owner is None or self._ears.get(ear.place) is not ear:
             return
+        self._let_go(ear)
+        self._lost("connection")
+
+    def _let_go(self, ear: Ear) -> None:
+        """Of this ear, which hears no more; what it had is to be heard by another one."""
         del self._ears[ear.place]
         self._unheard.discard(ear)
         for channel, wish in list(self._wishes.items()):
             if wish.ear is ear:
                 self._lose(channel)
-        self._lost("connection")
 
     def _proof_on(self, place: Place) -> str:
         """A channel of a master on which nobody else speaks."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from domain.kit.errors import Unavailable
+from domain.kit.redis_cluster_map import ClusterMap
 from domain.kit.redis_slots import slot_of
 from domain.tracks.entries import ENTRY_FIELD, TRACK_STREAM
 from realtime.bus.connections import BusOptions, RedisLink
@@ -120,6 +121,21 @@ async def test_a_key_on_its_way_is_asked_for_where_it_goes(redis_cluster: RedisC
     redis_cluster.close(slot, target)
     assert await link.call("INCR", "on its way") == 4
     await link.aclose()
+
+
+async def test_a_master_that_no_node_names_for_a_moment_is_heard_again(redis_cluster: RedisCluster) -> None:
+    async with ears(redis_cluster.url, "one", "two") as (one, two):
+        for channel in CHANNELS:
+            await two.bus.subscribe(channel)
+        subscriber = two.bus._subscriber
+        known = subscriber._map
+        assert isinstance(known, ClusterMap)
+        unnamed = known.owner(slot_of(CHANNELS[0]))
+        known._owners = [None if owner == unnamed else owner for owner in known._owners]
+        known.version += 1
+        subscriber._look_again()
+        await eventually(lambda: two.bus.losses == 1)
+        await hears_everything_again(one, two, version=2)
 
 
 async def test_a_master_of_a_cluster_dies_while_it_is_published_to(redis_cluster: RedisCluster) -> None:
