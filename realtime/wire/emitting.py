@@ -330,7 +330,8 @@ class Emitter:
         if here_only or self._nodes is None:
             return None
         rooms = self._namespaces.get(audience.namespace, ())
-        if audience.to is not EVERYBODY and all(name in rooms for name in audience.to):
+        to = audience.to
+        if to is not EVERYBODY and (to[0] in rooms if len(to) == 1 else all(name in rooms for name in to)):
             return None
         return self._nodes
 

@@ -192,7 +192,12 @@ def _may_hold_binary(value: object) -> bool:
     if kind in _PLAIN:
         return False
     if kind is dict:
-        return any(map(_may_hold_binary, cast("dict[object, object]", value).values()))
-    if kind is list or kind is tuple:
-        return any(map(_may_hold_binary, cast("Sequence[object]", value)))
-    return True
+        values: Iterable[object] = cast("dict[object, object]", value).values()
+    elif kind is list or kind is tuple:
+        values = cast("Sequence[object]", value)
+    else:
+        return True
+    for one in values:  # noqa: SIM110 - nearly all is plain, and a generator costs more than the look
+        if type(one) not in _PLAIN and _may_hold_binary(one):
+            return True
+    return False

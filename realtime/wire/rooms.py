@@ -18,7 +18,9 @@ EVERYBODY = None
 LONGEST_NAME = 200
 """Characters of a room's name."""
 
-_SOCKET_ID = re.compile(r"(?:(.*)\.)?[A-Za-z0-9_-]{20}", re.DOTALL)
+_OWN_PART = 20
+"""Characters of a socket's id that are not the name of its node."""
+_SOCKET_ID = re.compile(rf"(?:(.*)\.)?[A-Za-z0-9_-]{{{_OWN_PART}}}", re.DOTALL)
 
 Members = dict[str, Socket]
 
@@ -246,5 +248,7 @@ def check_room(name: str) -> None:
 
 def node_of(sid: str) -> str | None:
     """The node whose socket has this id; None when it is not the id of a socket of a node with a name."""
+    if len(sid) < _OWN_PART or (len(sid) > _OWN_PART and sid[-_OWN_PART - 1] != "."):
+        return None
     match = _SOCKET_ID.fullmatch(sid)
     return match.group(1) if match else None
