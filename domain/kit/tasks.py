@@ -2,13 +2,11 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Coroutine, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import structlog
-
-from domain.kit.clock import Clock
 
 T = TypeVar("T")
 
@@ -70,29 +68,3 @@ async def run_together(name: str, works: Mapping[str, Coroutine[Any, Any, None]]
         done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_EXCEPTION)
         for task in done:
             task.result()
-
-
-async def keep_running(
-    work: Callable[[], Coroutine[Any, Any, None]],
-    *,
-    name: str,
-    clock: Clock,
-    failures: tuple[type[Exception], ...],
-    pause_seconds: float = 0.5,
-    longest_pause_seconds: float = 5.0,
-) -> None:
-    """Run `work` for ever: after one of the expected `failures` pause (doubling up to the longest) and begin again.
-
-    A run that lasted longer than the longest pause resets it. Anything unexpected ends the loop and is raised.
-    """
-    pause = pause_seconds
-    while True:
-        began = clock.monotonic()
-        try:
-            await work()
-        except failures as error:
-            _log.warning("will_retry", work=name, error=type(error).__name__, pause_seconds=pause)
-        if clock.monotonic() - began > longest_pause_seconds:
-            pause = pause_seconds
-        await clock.sleep(pause)
-        pause = min(pause * 2, longest_pause_seconds)
