@@ -96,10 +96,13 @@ class Follower:
     def _have(self, seq: int, payload: Mapping[str, Any]) -> list[str]:
         if self.position is None:
             return []
+        value = payload.get("note") or payload.get("expires_at")
+        if seq <= self.position.seq and self.received.get(seq, self) == value:
+            return []  # another node was further when the device was there: it has it from an earlier connection
         faults = [] if seq == self.position.seq + 1 else [f"{self.stream} {seq} follows {self.position.seq}"]
         if seq > self.position.seq:
             self.position = Position(self.position.epoch, seq)
-        self.received[seq] = payload.get("note") or payload.get("expires_at")
+        self.received[seq] = value
         return faults
 
     def missing(self, truth: Mapping[int, Any]) -> list[str]:

@@ -32,6 +32,8 @@ WOKEN_SLACK_SECONDS = 5.0 + GHOST_SLACK_SECONDS
 SHARED_SECONDS = 3.0
 """For so long nodes look after a change of sharing: if Redis goes away meanwhile they hide the rider, to be safe."""
 _LOOK_SECONDS = 0.05
+_ENDING_SECONDS = 1.0
+"""A position that ends within this need not be shown any more."""
 _ENDS_SECONDS = 10.0
 """A node that is told to stop serves a while longer."""
 _FINISH_SECONDS = 30.0
@@ -161,7 +163,8 @@ class Live:
     def _judge(self, watcher: Watcher, sight: Sight, ride: Ride, now: float) -> None:
         key = ("late", watcher.name, ride.rider)
         shown = sight.shown(ride.rider)
-        unseen = ride.oldest_unseen(-1 if shown is None else shown)
+        alive_since = now - self._run.system.life_seconds + _ENDING_SECONDS
+        unseen = ride.oldest_unseen(sight.newest(ride.rider), since=alive_since)
         if unseen is None or unseen.sent_at is None or unseen.node is None or ride.hidden_at is not None:
             self._told.discard(key)
             return

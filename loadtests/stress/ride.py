@@ -76,6 +76,7 @@ class Ride:
         """How many fixes are acknowledged."""
         return sum(fix.kept for fix in self.fixes)
 
-    def oldest_unseen(self, shown: int) -> Fix | None:
-        """The first fix after this one that was sent live and has to be on the map by now or soon."""
-        return next((fix for fix in self.fixes[shown + 1 :] if fix.shown), None)
+    def oldest_unseen(self, seen: int, *, since: float) -> Fix | None:
+        """The first fix after this one, sent live since that moment, that has to be on the map by now or soon."""
+        later = self.fixes[seen + 1 :]
+        return next((fix for fix in later if fix.shown and fix.sent_at is not None and fix.sent_at >= since), None)

@@ -57,6 +57,11 @@ class Sight:
             return None
         return self._rides[rider].seq_at.get(dot.place)
 
+    def newest(self, rider: int) -> int:
+        """The number of the newest fix that the map has shown, -1 when it has shown none."""
+        dot = self._dots.get(rider)
+        return -1 if dot is None else dot.newest_seq
+
     def apply(self, frame: Mapping[str, Any], now: float) -> list[str]:
         """Take a `location:frame`; what must not be."""
         topic = str(frame["topic"])

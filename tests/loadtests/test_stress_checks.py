@@ -83,6 +83,23 @@ def test_a_stream_that_is_not_recovered_is_a_fault_and_so_is_an_event_twice_on_a
     assert "twice on a connection" in " ".join(follower.resumed(answer("b", 3, [1, 2, 3])))
 
 
+def test_events_that_a_node_behind_the_last_one_sends_before_it_is_asked_are_no_fault() -> None:
+    follower = Follower(STREAM)
+    follower.connected()
+    follower.begins("a", 0)
+    for seq in range(1, 9):
+        follower.event(event(seq))
+    follower.connected()
+    assert follower.begins("a", 5)
+    faults = [fault for seq in (6, 7, 8, 9) for fault in follower.event(event(seq))]
+    assert faults + follower.resumed(answer("a", 9, [])) == []
+    assert follower.missing({seq: 100 + seq for seq in range(1, 10)}) == []
+    follower.connected()
+    follower.begins("a", 7)
+    follower.event({**event(8), "note": 0})
+    assert follower.resumed(answer("a", 9, [])), "another event under a number that it had"
+
+
 # Maps
 
 
