@@ -73,8 +73,8 @@ class Proxy:
 
     @property
     def connections(self) -> int:
-        """Connections that the node has open."""
-        return len(self._pipes)
+        """Connections that the node has open; of those that were forgotten nobody knows."""
+        return sum(not pipe.forgotten for pipe in self._pipes)
 
     # Faults
 
