@@ -203,21 +203,25 @@ class Cursors:
         if cursor.behind:
             self.behind.add(cursor)
 
-    def compare(self, cursor: Cursor, head: Head, asked: int) -> None:
-        """A stream stands here in Postgres; when that was asked this cursor stood at `asked`."""
-        if not self._follows(cursor):
-            return
+    def compare(self, cursor: Cursor, head: Head, asked: Head) -> bool:
+        """A stream stands at `head` in Postgres; this cursor stood at `asked` when that was asked.
+
+        False, and nothing changes, when the stream has begun anew since: the answer may be older than that.
+        """
+        if not self._follows(cursor) or (cursor.placed and cursor.epoch != asked.epoch):
+            return False
         if not cursor.placed:
             self.place(cursor, head)
-        elif head.epoch != cursor.epoch or head.seq < asked:
+        elif head.epoch != cursor.epoch or head.seq < asked.seq:
             self.restart(cursor, head)
         elif head.seq > cursor.seq:
             cursor.known = max(cursor.known, head.seq)
             self.behind.add(cursor)
+        return True
 
-    def fill(self, cursor: Cursor, part: Slice) -> None:
-        """A part of a stream's history was read, from where its cursor stood or before."""
-        if not self._follows(cursor):
+    def fill(self, cursor: Cursor, part: Slice, asked: Head) -> None:
+        """A part of a stream's history was read, from where its cursor stood at `asked`."""
+        if not self._follows(cursor) or cursor.epoch != asked.epoch:
             return
         if part.head.epoch != cursor.epoch or part.pruned_to > cursor.seq:
             self.restart(cursor, part.head)
@@ -234,7 +238,9 @@ class Cursors:
         """A stream is not what it was: those who hear it are told to resume."""
         self._metrics.restarts.inc()
         cursor.restart(head)
-        cursor.tell(_standing(cursor.name, head))
+        packet = _standing(cursor.name, head)
+        for hearing in cursor:  # also those who wait for an answer: what they were sent before is of another time
+            hearing.listener.send(packet)
 
 
 def _standing(name: str, head: Head) -> Packet:

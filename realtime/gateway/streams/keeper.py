@@ -12,6 +12,7 @@ import structlog
 from domain.kit.clock import Clock
 from domain.kit.errors import Unavailable
 from domain.kit.tasks import run_together
+from domain.streams.rules import Head
 from realtime.gateway.streams.cursor import Cursor
 from realtime.gateway.streams.cursors import Cursors, Work
 from realtime.gateway.streams.greetings import Greetings
@@ -100,12 +101,13 @@ class Keeper:
         if not some:
             return True
         try:
+            asked = {cursor: cursor.head for cursor in some}
             parts = await self._history.read_all({cursor.name: cursor.seq for cursor in some}, MOST_EVENTS)
         except Unavailable:
             self._try_again(self._cursors.behind, some)
             return False
         for cursor in some:
-            self._cursors.fill(cursor, parts[cursor.name])
+            self._cursors.fill(cursor, parts[cursor.name], asked[cursor])
         return True
 
     # Whether anything is
@@ -133,9 +135,9 @@ class Keeper:
                 by_epoch.setdefault(cursor.epoch, {})[cursor.name] = cursor
         try:
             for epoch, some in by_epoch.items():
-                asked = {name: cursor.seq for name, cursor in some.items()}
+                asked = {name: cursor.seq for name, cursor in some.items() if cursor.epoch == epoch}
                 for name, head in (await self._history.differing(epoch, asked)).items():
-                    self._cursors.compare(some[name], head, asked[name])
+                    self._cursors.compare(some[name], head, Head(epoch, asked[name]))
         except Unavailable:
             return False
         return True

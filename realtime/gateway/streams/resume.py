@@ -157,9 +157,12 @@ class ResumeHandlers:
             unknown = [part for part in parts if found[part.name].verdict is Verdict.READ]
             if not unknown:
                 return found
-            read |= await self._reader.read({part.name: part.position.seq for part in unknown})
+            asked = {part.name: part.hearing.cursor.head for part in unknown}
+            slices = await self._reader.read({part.name: part.position.seq for part in unknown})
             for part in unknown:
-                self._cursors.compare(part.hearing.cursor, read[part.name].head, 0)
+                piece = slices[part.name]
+                if self._cursors.compare(part.hearing.cursor, piece.head, asked[part.name]):
+                    read[part.name] = piece
         raise Unavailable("a stream begins anew just now; ask again", retry_after_ms=1000)
 
     @staticmethod

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, precondition, rule
 from prometheus_client import CollectorRegistry
 
 from domain.accounts.rules import Role
@@ -22,7 +22,7 @@ from domain.streams.rules import Appended, Event, Head, Slice, payload_of
 from realtime.gateway.client import Client
 from realtime.gateway.events.session import Position
 from realtime.gateway.streams.continuity import Continuity, Verdict, continuity
-from realtime.gateway.streams.cursor import Cursor, Hearing, Held
+from realtime.gateway.streams.cursor import UNPLACED, Cursor, Hearing, Held
 from realtime.gateway.streams.cursors import LINGER_SECONDS, Cursors
 from realtime.gateway.streams.metrics import StreamMetrics
 from realtime.wire.packets import Packet
@@ -113,6 +113,8 @@ class Asking:
     held: Held
     position: Position
     part: Slice | None = None
+    asked: Head = field(default_factory=lambda: Head("", UNPLACED))
+    """Where the cursor stood when the part was read."""
 
 
 class Stream(RuleBasedStateMachine):
@@ -143,14 +145,23 @@ class Stream(RuleBasedStateMachine):
         after = max(after, self.pruned_to)
         return Slice(self.head, self.pruned_to, tuple(self.events[after : after + limit]))
 
+    @initialize(number=st.integers(0, 3))
+    def begin(self, number: int) -> None:
+        """There are events, and somebody who has them all listens."""
+        self.commit(number)
+        self.gone = [self.head]
+        self._connect(self.head)
+
     @rule(number=st.integers(1, 3))
     def commit(self, number: int) -> None:
         for _ in range(number):
             seq = len(self.events) + 1
             body = b'{"epoch":"%b"}' % self.epoch.encode()
             self.events.append(Event(seq, "test:event", payload_of(STREAM, seq, 0, body)))
-        self.hints.append(Appended(STREAM, self.epoch, tuple(self.events[-number:])))
+        if number:
+            self.hints.append(Appended(STREAM, self.epoch, tuple(self.events[-number:])))
 
+    @precondition(lambda self: self.events)
     @rule(left=st.floats(0, 1))
     def restore(self, left: float) -> None:
         """A backup is brought back, without what came after it; and its epochs are renewed."""
@@ -158,16 +169,22 @@ class Stream(RuleBasedStateMachine):
         self.pruned_to = min(self.pruned_to, len(self.events))
         self.epoch = f"e{int(self.epoch[1:]) + 1}"
 
+    @precondition(lambda self: self.pruned_to < len(self.events))
     @rule(share=st.floats(0, 1))
     def prune(self, share: float) -> None:
         self.pruned_to = max(self.pruned_to, round(share * len(self.events)))
 
     # The bus: any hint, any number of times, whenever, or never
 
+    @precondition(lambda self: self.hints)
     @rule(data=st.data())
     def hint(self, data: st.DataObject) -> None:
-        if self.hints:
-            self.cursors.said(data.draw(st.sampled_from(self.hints)))
+        self.cursors.said(data.draw(st.sampled_from(self.hints)))
+
+    @precondition(lambda self: self.hints)
+    @rule()
+    def newest_hint(self) -> None:
+        self.cursors.said(self.hints[-1])
 
     # Reads, each taken in some time after it was made
 
@@ -175,26 +192,29 @@ class Stream(RuleBasedStateMachine):
     def cursor(self) -> Cursor | None:
         return self.cursors.get(STREAM)
 
+    @property
+    def _cursor(self) -> Cursor:
+        assert self.cursor is not None
+        return self.cursor
+
+    @precondition(lambda self: self.cursor and not self.cursor.placed)
     @rule(target=late)
     def ask_where_it_stands(self) -> Callable[[], None]:
-        cursor, head = self.cursor, self.head
-        return lambda: self.cursors.place(cursor, head) if cursor else None
+        cursor, head = self._cursor, self.head
+        return lambda: self.cursors.place(cursor, head)
 
+    @precondition(lambda self: self.cursor and self.cursor.placed and self.cursor.head != self.head)
     @rule(target=late)
     def ask_whether_it_differs(self) -> Callable[[], None]:
-        cursor, head = self.cursor, self.head
-        if cursor is None or not cursor.placed or cursor.head == head:
-            return lambda: None
-        asked = cursor.seq
+        cursor, head, asked = self._cursor, self.head, self._cursor.head
         return lambda: self.cursors.compare(cursor, head, asked)
 
+    @precondition(lambda self: self.cursor and self.cursor.behind)
     @rule(target=late, limit=st.integers(1, 4))
     def read_a_gap(self, limit: int) -> Callable[[], None]:
-        cursor = self.cursor
-        if cursor is None or not cursor.behind:
-            return lambda: None
-        part = self.read(cursor.seq, limit)
-        return lambda: self.cursors.fill(cursor, part)
+        cursor = self._cursor
+        part, asked = self.read(cursor.seq, limit), cursor.head
+        return lambda: self.cursors.fill(cursor, part, asked)
 
     @rule(answer=consumes(late))
     def take_in(self, answer: Callable[[], None]) -> None:
@@ -205,7 +225,10 @@ class Stream(RuleBasedStateMachine):
     @rule(data=st.data())
     def connect(self, data: st.DataObject) -> None:
         """Somebody comes with a position from before, and is greeted as soon as it is known where the stream stands."""
-        app = App(*data.draw(st.sampled_from(self.gone)))
+        self._connect(data.draw(st.sampled_from(self.gone)))
+
+    def _connect(self, position: tuple[str, int]) -> None:
+        app = App(*position)
         client = Client(app, WHO)  # type: ignore[arg-type]
         hearing = self.cursors.join(client, STREAM)
         if hearing.cursor.placed:
@@ -214,10 +237,10 @@ class Stream(RuleBasedStateMachine):
             app.lost = True
         self.connections.append(Connection(app, client))
 
+    @precondition(lambda self: self.connections)
     @rule(data=st.data())
     def hang_up(self, data: st.DataObject) -> None:
-        if self.connections:
-            self._leave(data.draw(st.sampled_from(self.connections)))
+        self._leave(data.draw(st.sampled_from(self.connections)))
 
     def _leave(self, connection: Connection) -> None:
         self.connections.remove(connection)
@@ -225,17 +248,20 @@ class Stream(RuleBasedStateMachine):
         self.cursors.leave_all(connection.client)
         self.gone.append((connection.app.epoch, connection.app.last))
 
+    @precondition(lambda self: self.cursor and self.cursor.idle)
     @rule()
     def time_passes(self) -> None:
         self.clock._advance(self.clock.monotonic() + LINGER_SECONDS)
         self.cursors.forget_old()
 
+    def _lost(self) -> list[Connection]:
+        asking = {one.app for one in self.asking}
+        return [each for each in self.connections if each.app.lost and each.app not in asking]
+
+    @precondition(lambda self: self._lost())
     @rule(data=st.data())
     def resume(self, data: st.DataObject) -> None:
-        asking = {one.app for one in self.asking}
-        lost = [each for each in self.connections if each.app.lost and each.app not in asking]
-        if lost:
-            self._ask(data.draw(st.sampled_from(lost)))
+        self._ask(data.draw(st.sampled_from(self._lost())))
 
     def _ask(self, connection: Connection) -> None:
         (hearing,) = connection.client.hearings
@@ -243,21 +269,24 @@ class Stream(RuleBasedStateMachine):
         held = hearing.cursor.hold(hearing)
         self.asking.append(Asking(connection.app, hearing, held, position))
 
+    @precondition(lambda self: self.asking)
     @rule(data=st.data())
     def read_for_a_resume(self, data: st.DataObject) -> None:
-        if self.asking:
-            one = data.draw(st.sampled_from(self.asking))
-            one.part = self.read(one.position.seq)
+        one = data.draw(st.sampled_from(self.asking))
+        self._read_for(one)
 
+    def _read_for(self, one: Asking) -> None:
+        one.part, one.asked = self.read(one.position.seq), one.hearing.cursor.head
+
+    @precondition(lambda self: self.asking)
     @rule(data=st.data())
     def answer(self, data: st.DataObject) -> None:
-        if self.asking:
-            self._answer(data.draw(st.sampled_from(self.asking)))
+        self._answer(data.draw(st.sampled_from(self.asking)))
 
     def _answer(self, one: Asking) -> None:
         cursor = one.hearing.cursor
-        if one.part is not None:
-            self.cursors.compare(cursor, one.part.head, 0)
+        if one.part is not None and not self.cursors.compare(cursor, one.part.head, one.asked):
+            one.part = None
         one.held.restarted = False
         found = continuity(cursor, one.hearing.start, one.held.at, one.position, one.part)
         one.part = None
@@ -283,11 +312,10 @@ class Stream(RuleBasedStateMachine):
         """The network is well: a second look, reads that arrive, and those who have to resume do."""
         for _ in range(4):
             self._settle()
-            for connection in self.connections:
-                if connection.app.lost and connection.app not in {one.app for one in self.asking}:
-                    self._ask(connection)
+            for connection in self._lost():
+                self._ask(connection)
             for one in list(self.asking):
-                one.part = self.read(one.position.seq)
+                self._read_for(one)
                 self._answer(one)
         for connection in self.connections:
             assert not connection.app.lost
@@ -302,12 +330,12 @@ class Stream(RuleBasedStateMachine):
         cursor = self.cursor
         if cursor is None:
             return
-        self.cursors.compare(cursor, self.head, cursor.seq)
+        self.cursors.compare(cursor, self.head, cursor.head)
         for _ in range(len(self.events)):
             if cursor.behind:
-                self.cursors.fill(cursor, self.read(cursor.seq, 3))
+                self.cursors.fill(cursor, self.read(cursor.seq, 3), cursor.head)
         assert not cursor.behind
 
 
 TestStream: Any = Stream.TestCase
-TestStream.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
+TestStream.settings = settings(max_examples=150, stateful_step_count=50, deadline=None)
