@@ -280,11 +280,19 @@ class Hub:
             self._publisher.unsettle(rider)
 
     def _superseded(self, rider: int, generation: int) -> None:
-        """Another node has the rider: what we put out under the old generation is not true any more."""
+        """Another node has the rider: what we put out under the old generation is not true any more.
+
+        Who listens here is shown it until what is true has been read, if that is yet to be.
+        """
         self._metrics.superseded.inc()
+        catches_up = self.catches_up()
         for name in self.channels_of(rider):
             channel = self._state.channels.get(name)
-            if channel is not None and rider in channel.own:
+            if channel is None or rider not in channel.own:
+                continue
+            if catches_up and channel.topics:
+                channel.own.discard(rider)
+            else:
                 self._state.forget(channel, rider)
         self._places.pop(rider, None)
         self._superseded_above(rider, generation)
