@@ -1,0 +1,95 @@
+"""What a cursor sends to whom, case by case; `test_cursor_model` tries what nobody thought of."""
+
+import json
+from dataclasses import dataclass, field
+
+from domain.streams.rules import Appended, Event, Head, payload_of
+from realtime.gateway.streams.cursor import Cursor
+from realtime.wire.packets import Packet
+
+
+@dataclass(eq=False)
+class Phone:
+    numbers: list[int] = field(default_factory=list)
+
+    def send(self, packet: Packet) -> None:
+        self.numbers.append(json.loads(packet.text[2:])[1]["seq"])
+
+
+def said(*seqs: int, epoch: str = "e") -> Appended:
+    return Appended("s:1", epoch, tuple(Event(seq, "test:event", payload_of("s:1", seq, 0, b"{}")) for seq in seqs))
+
+
+def placed(seq: int) -> Cursor:
+    cursor = Cursor("s:1")
+    cursor.place(Head("e", seq))
+    return cursor
+
+
+def test_only_the_next_number_is_released_and_each_once() -> None:
+    cursor, phone = placed(2), Phone()
+    cursor.join(phone)
+    for hint in (said(5), said(4), said(2), said(4), said(3), said(3, 4, 5), said(6)):
+        cursor.hear(hint)
+    assert phone.numbers == [3, 4, 5, 6]
+    assert not cursor.behind
+
+
+def test_what_comes_before_a_cursor_is_placed_counts_in_its_own_epoch_only() -> None:
+    cursor, phone = Cursor("s:1"), Phone()
+    cursor.join(phone)
+    cursor.hear(said(3, 4, 5, epoch="old"))
+    cursor.hear(said(3))
+    cursor.place(Head("e", 2))
+    assert phone.numbers == [3]
+    assert not cursor.behind
+
+
+def test_what_is_held_follows_the_answer_but_for_what_is_in_it() -> None:
+    cursor, phone, other = placed(2), Phone(), Phone()
+    hearing = cursor.join(phone)
+    cursor.join(other)
+    cursor.hold(hearing)
+    cursor.hear(said(3, 4, 5))
+    assert (phone.numbers, other.numbers) == ([], [3, 4, 5])
+    assert cursor.go_on(hearing, after=3)
+    cursor.hear(said(6))
+    assert phone.numbers == [4, 5, 6]
+
+
+def test_who_has_more_than_this_node_waits_for_it() -> None:
+    cursor, phone = placed(2), Phone()
+    hearing = cursor.join(phone)
+    cursor.hold(hearing)
+    assert cursor.go_on(hearing, after=4)
+    cursor.hear(said(3, 4, 5))
+    assert phone.numbers == [5]
+    assert hearing in cursor
+
+
+def test_a_stream_that_begins_anew_makes_what_was_found_void() -> None:
+    cursor, phone = placed(8), Phone()
+    hearing = cursor.join(phone)
+    cursor.hold(hearing)
+    cursor.restart(Head("new", 3))
+    assert not cursor.go_on(hearing, after=8)
+    assert hearing.start == 3
+    cursor.hear(said(4, epoch="new"))
+    assert phone.numbers == [4]
+    assert not cursor.hear(said(5))
+
+
+def test_whoever_leaves_is_sent_nothing_wherever_it_was() -> None:
+    cursor, phones = placed(0), [Phone() for _ in range(12)]  # more than a tuple holds
+    hearings = [cursor.join(phone) for phone in phones]
+    cursor.hold(hearings[0])
+    cursor.hold(hearings[1])
+    cursor.go_on(hearings[1], after=5)
+    for hearing in hearings[:3]:
+        cursor.leave(hearing)
+    cursor.go_on(hearings[0], after=0)
+    cursor.hear(said(1, 2, 3, 4, 5, 6))
+    assert [len(phone.numbers) for phone in phones] == [0, 0, 0] + [6] * 9
+    for hearing in hearings[3:]:
+        cursor.leave(hearing)
+    assert cursor.idle
