@@ -29,7 +29,7 @@ _LOOK_SECONDS = 0.4
 
 _REDIS_SILENT = frozenset({Kind.REDIS_KILLED, Kind.REDIS_PAUSED, Kind.REDIS_REFUSES})
 _EARS = ("bus", "hints", "rooms")
-"""What a node hears through Redis, as its metrics name it."""
+"""What a node hears through Redis, as its checks and its metrics name it."""
 _PROCESS_AWAY = frozenset({Kind.NODE_KILLED, Kind.NODE_PAUSED, Kind.NODE_STOPPED})
 
 
@@ -124,9 +124,9 @@ class Truth:
 
 def _lies_of_hearing(seen: Seen, unheard: float) -> Iterator[str]:
     """What a node says wrongly that has not been able to hear Redis for so many seconds."""
-    if seen.is_healthy("bus"):
-        yield f"calls its bus healthy: it has not been able to hear for {unheard:.1f} s"
     for ear in _EARS:
+        if seen.is_healthy(ear):
+            yield f"calls {ear} healthy: it has not been able to hear for {unheard:.1f} s"
         if seen.metrics.get(f"{ear}_connected"):
             yield f"says that {ear} are heard: that has not been possible for {unheard:.1f} s"
         age = seen.metrics.get(f"{ear}_heartbeat_age_seconds")
