@@ -23,7 +23,7 @@ from loadtests.bench.wire.measuring import cpu_seconds
 from loadtests.bench.wire.results import Reading
 
 _RATES = (0, 500, 2000)
-_TURNS = 3
+_TURNS = 4
 """Each rate so often, in turns: what a process does by itself changes with time."""
 
 
@@ -39,6 +39,7 @@ class IdleNode(Measurement):
     """The figure `idle-node`."""
 
     peers = PEERS
+    once = True
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
