@@ -282,15 +282,15 @@ class Hub:
     def _superseded(self, rider: int, generation: int) -> None:
         """Another node has the rider: what we put out under the old generation is not true any more.
 
-        Who listens here is shown it until what is true has been read, if that is yet to be.
+        Who listens here is shown it until what is true has been read, where that cannot have been yet.
         """
         self._metrics.superseded.inc()
-        catches_up = self.catches_up()
+        unheard = not self._bus.connected or self.catches_up()
         for name in self.channels_of(rider):
             channel = self._state.channels.get(name)
             if channel is None or rider not in channel.own:
                 continue
-            if catches_up and channel.topics:
+            if channel.topics and (unheard or not channel.synced):
                 channel.own.discard(rider)
             else:
                 self._state.forget(channel, rider)
