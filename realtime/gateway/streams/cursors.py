@@ -208,7 +208,7 @@ class Cursors:
 
         False, and nothing changes, when the stream has begun anew since: the answer may be older than that.
         """
-        if not self._follows(cursor) or (cursor.placed and cursor.epoch != asked.epoch):
+        if not self._follows(cursor) or _began_anew(cursor, asked):
             return False
         if not cursor.placed:
             self.place(cursor, head)
@@ -221,7 +221,7 @@ class Cursors:
 
     def fill(self, cursor: Cursor, part: Slice, asked: Head) -> None:
         """A part of a stream's history was read, from where its cursor stood at `asked`."""
-        if not self._follows(cursor) or cursor.epoch != asked.epoch:
+        if not self._follows(cursor) or _began_anew(cursor, asked):
             return
         if part.head.epoch != cursor.epoch or part.pruned_to > cursor.seq:
             self.restart(cursor, part.head)
@@ -241,6 +241,11 @@ class Cursors:
         packet = _standing(cursor.name, head)
         for hearing in cursor:  # also those who wait for an answer: what they were sent before is of another time
             hearing.listener.send(packet)
+
+
+def _began_anew(cursor: Cursor, asked: Head) -> bool:
+    """Whether the stream is not what it was when the cursor stood there: another epoch, or numbers went back."""
+    return cursor.placed and (cursor.epoch != asked.epoch or cursor.seq < asked.seq)
 
 
 def _standing(name: str, head: Head) -> Packet:

@@ -339,3 +339,22 @@ class Stream(RuleBasedStateMachine):
 
 TestStream: Any = Stream.TestCase
 TestStream.settings = settings(max_examples=150, stateful_step_count=50, deadline=None)
+
+
+def test_what_was_read_before_numbers_went_back_is_not_released() -> None:
+    """Postgres fails over to a standby that was behind, while a gap is read from the one before."""
+
+    def events(*seqs: int, epoch: str) -> tuple[Event, ...]:
+        return tuple(Event(seq, "a:b", b'{"epoch":"%b","seq":%d}' % (epoch.encode(), seq)) for seq in seqs)
+
+    cursors = Cursors(Ears(), ManualClock(), StreamMetrics(CollectorRegistry()))
+    app = App("e", 10)
+    cursor = cursors.join(Client(app, WHO), STREAM).cursor  # type: ignore[arg-type]
+    cursors.place(cursor, Head("e", 10))
+    asked = cursor.head
+    cursors.compare(cursor, Head("e", 8), asked)
+    cursors.fill(cursor, Slice(Head("e", 12), 0, events(11, 12, epoch="before")), asked)
+    assert not cursors.compare(cursor, Head("e", 12), asked)
+    cursors.said(Appended(STREAM, "e", events(9, 10, 11, epoch="after")))
+    assert app.got == [("after", 9), ("after", 10), ("after", 11)]
+    assert not cursor.behind
