@@ -142,7 +142,11 @@ async def test_what_the_proxy_refuses_is_a_problem_as_well(front: Front) -> None
         assert refused[0].headers["retry-after"] == "1"
         for inner in ("/metrics", "/ready"):
             assert (await client.get(inner)).status_code == 404
-        assert (await client.get("/health")).json()["status"] == "healthy"
+
+        async def healthy() -> bool:
+            return bool((await client.get("/health")).json()["status"] == "healthy")
+
+        await eventually(healthy)  # each process of a machine answers for all, and on a busy one some are late
         await assert_the_other_node_is_tried(front)
         front.one.kill()
         front.two.kill()
