@@ -60,6 +60,7 @@ class OneSender:
     def __init__(self, maker: Maker, scripts: Scripts, deadline_seconds: float) -> None:
         self._place = Place(maker.make, deadline_seconds)
         self._scripts = scripts
+        self._deadline_seconds = deadline_seconds
 
     def begin(self, commands: Sequence[Command]) -> "asyncio.Future[list[Any]] | None":
         """See `Sender`."""
@@ -70,7 +71,8 @@ class OneSender:
         begun = self._place.begin(commands)
         answers = await (self._place.exchange(commands) if begun is None else begun)
         if self._scripts and any(type(answer) is NoScriptError for answer in answers):
-            await self._send_refused(commands, answers)
+            async with asyncio.timeout(self._deadline_seconds):
+                await self._send_refused(commands, answers)
         return answers
 
     async def _send_refused(self, commands: Sequence[Command], answers: list[Any]) -> None:
@@ -148,8 +150,10 @@ class ClusterSender:
         groups: dict[Address, list[Unit]] = defaultdict(list)
         for unit in units:
             groups[unit.asking or self._map.owner(unit.slot)].append(unit)
-        exchanges = [self._begin(address, group) for address, group in groups.items()]
+        exchanges: list[Awaitable[list[Any]]] = []
         try:
+            for address, group in groups.items():
+                exchanges.append(self._begin(address, group))
             ends = [await exchanges[0]] if len(exchanges) == 1 else await _all_of(exchanges)
         except BaseException:
             self._map.doubted = True

@@ -200,7 +200,11 @@ class RedisBus:
             return
         if message[1 : 1 + _SENDER_BYTES] != self._sender:
             self._metrics.batches_heard.inc()
-            self._on_rows(name[5:-1].decode(), message[1 + _SENDER_BYTES :])
+            try:
+                self._on_rows(name[5:-1].decode(), message[1 + _SENDER_BYTES :])
+            except Exception:  # noqa: BLE001 - one bad message must not deafen every node that hears it
+                self._metrics.failures.labels("rows").inc()
+                _log.exception("rows_failed")
 
     def _restored(self) -> None:
         self._on_restored()

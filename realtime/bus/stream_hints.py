@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 import msgspec
+import structlog
 
 from domain.kit.clock import Clock
 from domain.kit.errors import Unavailable
@@ -28,6 +29,7 @@ _FORMAT = b"\x01"
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Appended).decode
+_log = structlog.get_logger(__name__)
 
 
 def hinted_on(stream: str) -> str:
@@ -142,7 +144,11 @@ class RedisStreamHints:
         except (msgspec.MsgspecError, ValueError):
             self._metrics.failures.labels("unknown_format").inc()
             return
-        self._on_said(appended)
+        try:
+            self._on_said(appended)
+        except Exception:  # noqa: BLE001 - one bad hint must not deafen every node that hears it; cursors compare
+            self._metrics.failures.labels("stream_hint_heard").inc()
+            _log.exception("stream_hint_failed")
 
     def _restored(self) -> None:
         self._on_restored()

@@ -10,6 +10,7 @@ import contextlib
 import os
 import socket
 from collections import deque
+from collections.abc import Sequence
 
 from prometheus_client import CollectorRegistry, Counter
 
@@ -95,7 +96,7 @@ class _Line:
             except ConnectionError:
                 self.close()
                 continue
-            self._waiting.append((message, [os.dup(each) for each in descriptors]))
+            self._waiting.append((message, _copies(descriptors)))
             return True
         return False
 
@@ -152,3 +153,16 @@ def _close(descriptors: list[int]) -> None:
     for descriptor in descriptors:
         with contextlib.suppress(OSError):
             os.close(descriptor)
+
+
+def _copies(descriptors: Sequence[int]) -> list[int]:
+    """All of them, or none: what was copied before there was no room for more is closed again."""
+    copies: list[int] = []
+    try:
+        for each in descriptors:
+            copies.append(os.dup(each))
+    except OSError:
+        for copy in copies:
+            os.close(copy)
+        raise
+    return copies

@@ -80,17 +80,21 @@ class Device:
         """Be connected whenever that is possible, until cancelled."""
         loop = asyncio.get_running_loop()
         gone_at = None
+        is_here = False
         try:
             while True:
                 back_at = loop.time()
                 await self._come()
+                is_here = True
                 if gone_at is not None:
                     self.account.recoveries.append(loop.time() - back_at)
                     self.account.absences.append(loop.time() - gone_at)
                 why = await self._stay(first=gone_at is None)
-                gone_at = loop.time()
+                gone_at, is_here = loop.time(), False
                 await asyncio.sleep(self._pause_after(why))
         finally:
+            if gone_at is not None and not is_here:  # who has not come back yet has been away for so long at least
+                self.account.absences.append(loop.time() - gone_at)
             self._hang_up()
 
     async def _come(self) -> None:

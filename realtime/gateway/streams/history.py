@@ -45,7 +45,14 @@ class HistoryReader:
         asked = {stream: self._ask(stream, seq) for stream, seq in after.items()}
         found = {stream: await future for stream, future in asked.items()}
         alone = {stream: seq for stream, seq in after.items() if _is_cut_short(found[stream], seq)}
-        return found | await self._history.read_all(alone, MOST_EVENTS) if alone else found
+        return found | await self._read_alone(alone) if alone else found
+
+    async def _read_alone(self, after: Mapping[str, int]) -> dict[str, Slice]:
+        try:
+            async with asyncio.timeout(_READ_SECONDS):
+                return await self._history.read_all(after, MOST_EVENTS)
+        except TimeoutError as error:
+            raise _not_now() from error
 
     def _ask(self, stream: str, after: int) -> asyncio.Future[Slice]:
         found: asyncio.Future[Slice] = asyncio.get_running_loop().create_future()
@@ -71,7 +78,7 @@ class HistoryReader:
                 after = {name: lowest for name, (lowest, _) in batch.items()}
                 found = await self._history.read_all(after, MOST_EVENTS)
         except (Unavailable, TimeoutError):
-            error = Unavailable("what was missed cannot be read just now; ask again", retry_after_ms=1000)
+            error = _not_now()
             for _, waiting in batch.values():
                 for future in waiting:
                     if not future.done():
@@ -82,6 +89,10 @@ class HistoryReader:
             for future in waiting:
                 if not future.done():
                     future.set_result(found[name])
+
+
+def _not_now() -> Unavailable:
+    return Unavailable("what was missed cannot be read just now; ask again", retry_after_ms=1000)
 
 
 def _is_cut_short(part: Slice, after: int) -> bool:
