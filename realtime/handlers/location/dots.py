@@ -252,7 +252,8 @@ class Dots:
         try:
             return await self._takeover.take(dot.rider, str(mover), meant), False
         except Unavailable:
-            return Taken(max(dot.generation + 1, self.now_ms()), frozenset()), True
+            # As of when the phone spoke: a node that stood still meanwhile must not beat whoever took over since.
+            return Taken(max(dot.generation + 1, meant.spoken_ms), frozenset()), True
 
     async def _look_up_policy(self, dot: Dot) -> None:
         """Know the policy, and not one that was replaced while the stores were asked."""
