@@ -48,6 +48,7 @@ from realtime.gateway.contracts import Limit
 from realtime.gateway.events.location import LOCATION_BATCH, LOCATION_UPDATE
 from realtime.gateway.gateway import Gateway, GatewayOptions
 from realtime.gateway.metrics import GatewayMetrics
+from realtime.gateway.namespace import InNamespace
 from realtime.gateway.revocations import HeardRevocations
 from realtime.gateway.streams.cursors import Cursors as StreamCursors
 from realtime.gateway.streams.greetings import Greetings
@@ -232,6 +233,7 @@ def build(settings: Settings, clock: Clock, registry: CollectorRegistry, address
     truth.attach(session_revoked=gateway.session_revoked, policy_changed=follower.policy_found)
     wire_options = _wire_options(settings)
     wire = Wire(wire_options, gateway, nodes=stores.rooms)
+    gateway.join(InNamespace(lambda: wire.emitter.rooms("/")))
     _show_to_admins(wire, settings)
     ears = (stores.bus, stores.rooms, stores.hints)
     stores.register.attach(lambda: figures_of(wire, gateway, hub, ears, cursors))

@@ -17,7 +17,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("event", help="its name")
     parser.add_argument("payload", type=_json, help="what it carries, as JSON")
     parser.add_argument("--to", action="append", metavar="ROOM", help="a room or a socket's id; without one, everybody")
-    parser.add_argument("--namespace", default="/")
+    parser.add_argument("--namespace", type=_namespace, default="/", help="begins with a slash (default: %(default)s)")
     parser.set_defaults(run=run)
 
 
@@ -39,6 +39,12 @@ async def _emit(settings: Settings, options: argparse.Namespace) -> int:
         return await emitter.emit(options.event, options.payload, to=options.to, namespace=options.namespace)
     finally:
         await emitter.aclose()
+
+
+def _namespace(text: str) -> str:
+    if not text.startswith("/"):
+        raise argparse.ArgumentTypeError(f"begins with a slash: /{text}")
+    return text
 
 
 def _json(text: str) -> object:
