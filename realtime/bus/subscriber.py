@@ -195,6 +195,7 @@ class Subscriber:
             return
         for channel in list(self._homeless):
             self._place(channel)
+        self._look_whether_restored()  # who was lost may have heard nothing but its own proof
         self._heard_at = {place: at for place, at in self._heard_at.items() if place in self._ears}
 
     def _follow_slots(self) -> None:

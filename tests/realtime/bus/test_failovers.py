@@ -190,3 +190,19 @@ async def _appended(url: str) -> set[bytes]:
     entries = await link.call("XRANGE", TRACK_STREAM, "-", "+")
     await link.aclose()
     return {dict(zip(fields[::2], fields[1::2], strict=True))[ENTRY_FIELD.encode()] for _, fields in entries}
+
+
+async def test_a_connection_that_heard_nothing_but_its_own_proof_is_missed_no_longer(
+    redis_cluster: RedisCluster,
+) -> None:
+    async with ears(redis_cluster.url, "one") as (one,):
+        for channel in CHANNELS:
+            await one.bus.subscribe(channel)
+        kept = CHANNELS[0]
+        for channel in CHANNELS[1:]:
+            one.bus.unsubscribe(channel)
+        others = {redis_cluster.owner(f"bus:{{{channel}}}") for channel in CHANNELS[1:]}
+        cut = next(server for server in others if server is not redis_cluster.owner(f"bus:{{{kept}}}"))
+        losses, restored = one.bus.losses, one.restored
+        ask(cut, "CLIENT", "KILL", "TYPE", "pubsub")
+        await eventually(lambda: one.bus.losses > losses and one.restored > restored and one.bus.connected)
