@@ -24,6 +24,7 @@ from realtime.bus.subscriber import Subscriber
 MOST_UNSAID_BYTES = 8 << 20
 """Hints that wait for Redis; beyond it new ones are dropped, and other nodes find the events by themselves."""
 _AT_ONCE = 256
+_GATHER_SECONDS = 0.02
 _SENDER_BYTES = 16
 _FORMAT = b"\x01"
 
@@ -45,6 +46,8 @@ class RedisStreamHints:
         self._sender = secrets.token_bytes(_SENDER_BYTES)
         self._header = _FORMAT + self._sender
         self._link = RedisLink(options, name="stream-hints")
+        self._wanted: dict[str, None] = {}
+        """Streams that are to be heard of, and for which that has not been asked yet."""
         self._unsaid: deque[Appended] = deque()
         self._unsaid_bytes = 0
         self._more = asyncio.Event()
@@ -72,7 +75,7 @@ class RedisStreamHints:
     @property
     def subscriptions(self) -> int:
         """Streams of which this node wishes to hear."""
-        return len(self._ear)
+        return len(self._ear) + len(self._wanted)
 
     @property
     def losses(self) -> int:
@@ -84,12 +87,25 @@ class RedisStreamHints:
         return self._ear.heard_seconds_ago()
 
     def listen(self, stream: str) -> None:
-        """Hear of this stream from some moment soon on; what was said before that moment is not heard."""
-        self._ear.wish(hinted_on(stream))
+        """Hear of this stream from some moment soon on; what was said before that moment is not heard.
+
+        While many connect, their subscriptions go together: each alone would cost a write, and a read of the answer.
+        """
+        if not self._wanted:
+            asyncio.get_running_loop().call_later(_GATHER_SECONDS, self._wish_all)
+        self._wanted[stream] = None
+
+    def _wish_all(self) -> None:
+        wanted, self._wanted = self._wanted, {}
+        for stream in wanted:
+            self._ear.wish(hinted_on(stream))
 
     def unlisten(self, stream: str) -> None:
         """Hear of it no more."""
-        self._ear.unsubscribe(hinted_on(stream))
+        if stream in self._wanted:
+            del self._wanted[stream]
+        else:
+            self._ear.unsubscribe(hinted_on(stream))
 
     async def said(self, appended: Sequence[Appended]) -> None:
         """See `StreamHints`: here at once, elsewhere when Redis takes it."""

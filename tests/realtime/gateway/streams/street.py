@@ -21,7 +21,7 @@ from domain.streams.rules import Appended, Head, Slice, user_stream
 from domain.streams.service import Streams
 from realtime.bus.connections import BusOptions
 from realtime.bus.metrics import BusMetrics
-from realtime.bus.stream_hints import RedisStreamHints
+from realtime.bus.stream_hints import RedisStreamHints, hinted_on
 from realtime.gateway.client import Client
 from realtime.gateway.contracts import Reply
 from realtime.gateway.events.session import WatchAgain, WatchedAgain
@@ -136,7 +136,7 @@ class StreamNode:
     async def hears(self, stream: str) -> None:
         """Redis has confirmed that this node hears of the stream."""
         assert self.cursors.get(stream) is not None
-        await eventually(lambda: self.hints.connected)
+        await self.hints._ear.subscribe(hinted_on(stream))
 
     @property
     def restarts(self) -> float:
