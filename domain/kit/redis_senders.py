@@ -150,16 +150,25 @@ class ClusterSender:
         groups: dict[Address, list[Unit]] = defaultdict(list)
         for unit in units:
             groups[unit.asking or self._map.owner(unit.slot)].append(unit)
-        exchanges: list[Awaitable[list[Any]]] = []
         try:
-            for address, group in groups.items():
-                exchanges.append(self._begin(address, group))
+            exchanges = await self._begin_all(groups)
             ends = [await exchanges[0]] if len(exchanges) == 1 else await _all_of(exchanges)
         except BaseException:
             self._map.doubted = True
             raise
         for group, end in zip(groups.values(), ends, strict=True):
             _distribute(end, group, answers)
+
+    async def _begin_all(self, groups: Mapping[Address, Sequence[Unit]]) -> list[Awaitable[list[Any]]]:
+        """Begin each at once; when one cannot, those before it are waited for."""
+        exchanges: list[Awaitable[list[Any]]] = []
+        try:
+            for address, units in groups.items():
+                exchanges.append(self._begin(address, units))
+        except REDIS_FAILURES:
+            await asyncio.gather(*exchanges, return_exceptions=True)
+            raise
+        return exchanges
 
     def _begin(self, address: Address, units: Sequence[Unit]) -> Awaitable[list[Any]]:
         commands: list[Command] = []
