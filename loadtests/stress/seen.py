@@ -16,10 +16,9 @@ _OPEN_FILES = "process_open_fds"
 
 @dataclass(frozen=True)
 class Seen:
-    """One look; times by the monotonic clock."""
+    """One look, asked for at this time of the monotonic clock."""
 
     asked_at: float
-    answered_at: float
     status: int
     checks: dict[str, str]
     metrics: dict[str, float]
@@ -41,7 +40,7 @@ async def look_at(http: httpx.AsyncClient, node: Node) -> Seen:
     ready = await http.get(f"{node.url}/ready", timeout=ANSWER_SECONDS)
     metrics = await metrics_of(http, node)
     checks = {name: str(found["status"]) for name, found in ready.json()["checks"].items()}
-    return Seen(asked_at, time.monotonic(), ready.status_code, checks, metrics)
+    return Seen(asked_at, ready.status_code, checks, metrics)
 
 
 async def metrics_of(http: httpx.AsyncClient, node: Node) -> dict[str, float]:

@@ -22,6 +22,8 @@ from realtime.hub.topics import cell_topic, region_of, topic_cells
 from realtime.wire.packets import Packet, encode_event
 
 VIENNA = (48.2082, 16.3738)
+NEXT_DOOR = (48.2083, 16.3900)
+"""Another cell of the region of Vienna."""
 GRAZ = (47.0707, 15.4395)
 NOBODY_THERE = "redis://127.0.0.1:1/0"
 """A port on which no Redis is: for what one node does alone."""

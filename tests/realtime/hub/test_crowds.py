@@ -5,6 +5,7 @@ import pytest
 from domain.kit.clock import ManualClock
 from realtime.hub.options import HubOptions
 from tests.realtime.hub.riders import (
+    NEXT_DOOR,
     NOBODY_THERE,
     VIENNA,
     Node,
@@ -16,8 +17,6 @@ from tests.realtime.hub.riders import (
     topics_around,
 )
 
-NEXT_DOOR = (48.2083, 16.3900)
-"""Another cell of the same region."""
 CROWD = 3
 
 

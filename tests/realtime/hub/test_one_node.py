@@ -9,6 +9,7 @@ from realtime.hub.options import HubOptions
 from realtime.wire.packets import Lane
 from tests.realtime.hub.riders import (
     GRAZ,
+    NEXT_DOOR,
     NOBODY_THERE,
     VIENNA,
     Node,
@@ -20,8 +21,6 @@ from tests.realtime.hub.riders import (
     topics_around,
 )
 
-NEXT_DOOR = (48.2083, 16.3900)
-"""Another cell of the same region."""
 BOTH = topics_around(VIENNA, NEXT_DOOR)
 
 
