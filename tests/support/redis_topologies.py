@@ -11,13 +11,14 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from domain.kit.redis_slots import SLOTS, slot_of
 from server.stack import RedisServer
-from server.stack.ports import HOST, free_port
+from server.stack.ports import HOST, free_port, is_free
 from server.stack.processes import wait_until
 from tests.support.servers import running
 
@@ -25,7 +26,9 @@ SERVICE = "throttlecove"
 MASTERS = 3
 _NODE_TIMEOUT_MS = 500
 _DOWN_AFTER_MS = 300
-_HEALED_SECONDS = 20.0
+_HEALED_SECONDS = 40.0
+_ANSWER_SECONDS = 10.0
+"""Longer than a busy machine keeps a server waiting: who does not answer in time would count as gone."""
 _AT_ONCE = {"repl-diskless-sync-delay": "0"}
 """A replica is not kept waiting for others."""
 _QUICK = ("INFO-PERIOD", 200, "PUBLISH-PERIOD", 200, "PING-PERIOD", 100)
@@ -34,16 +37,27 @@ _QUICK = ("INFO-PERIOD", 200, "PUBLISH-PERIOD", 200, "PING-PERIOD", 100)
 
 def ask(server: RedisServer, *command: str | int) -> Any:
     """One server's answer, as it gave it."""
-    with redis.Redis(host=HOST, port=server.port, socket_timeout=1, retry=Retry(NoBackoff(), 0), protocol=2) as client:
+    retry = Retry(NoBackoff(), 0)
+    with redis.Redis(host=HOST, port=server.port, socket_timeout=_ANSWER_SECONDS, retry=retry, protocol=2) as client:
         client.response_callbacks.clear()
         return client.execute_command(*command)
 
 
 def _answers(server: RedisServer, *command: str | int) -> Any:
+    """The same; None from one that is gone, paused or not ready."""
+    if _is_paused(server):
+        return None
     try:
         return ask(server, *command)
     except redis.RedisError:
         return None
+
+
+def _is_paused(server: RedisServer) -> bool:
+    try:
+        return server.pid is not None and psutil.Process(server.pid).status() == psutil.STATUS_STOPPED
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _heal(servers: list[RedisServer], is_healed: Callable[[], bool]) -> None:
@@ -53,24 +67,32 @@ def _heal(servers: list[RedisServer], is_healed: Callable[[], bool]) -> None:
     assert wait_until(is_healed, timeout_seconds=_HEALED_SECONDS), "the servers do not find together again"
 
 
+class _ClusterServer(RedisServer):
+    """One of a cluster, with a second port for its bus."""
+
+    def __init__(self, directory: Path) -> None:
+        settings = {
+            "cluster-enabled": "yes",
+            "cluster-node-timeout": str(_NODE_TIMEOUT_MS),
+            "cluster-replica-validity-factor": "0",
+            **_AT_ONCE,
+        }
+        super().__init__(directory, ephemeral=True, settings=settings)
+        self.bus: int | None = None
+
+    def _choose_port(self) -> None:
+        super()._choose_port()
+        # Right before the start: a port that was chosen long ago may be another server's by now.
+        while self.bus is None or self.bus == self.port or not is_free(self.bus):
+            self.bus = free_port()
+        self._settings["cluster-port"] = str(self.bus)
+
+
 class RedisCluster:
     """Three masters, a replica of each."""
 
     def __init__(self, directory: Path) -> None:
-        self.servers = [
-            RedisServer(
-                directory / f"redis-{number}",
-                ephemeral=True,
-                settings={
-                    "cluster-enabled": "yes",
-                    "cluster-node-timeout": str(_NODE_TIMEOUT_MS),
-                    "cluster-port": str(free_port()),
-                    "cluster-replica-validity-factor": "0",
-                    **_AT_ONCE,
-                },
-            )
-            for number in range(2 * MASTERS)
-        ]
+        self.servers = [_ClusterServer(directory / f"redis-{number}") for number in range(2 * MASTERS)]
 
     @property
     def url(self) -> str:
@@ -85,7 +107,7 @@ class RedisCluster:
             ask(server, "CLUSTER", "ADDSLOTSRANGE", *bounds)
             ask(server, "CLUSTER", "SET-CONFIG-EPOCH", number + 1)
         for server in self.servers[1:]:
-            ask(server, "CLUSTER", "MEET", HOST, first.port, first_bus(first))
+            ask(server, "CLUSTER", "MEET", HOST, first.port, first.bus or 0)
         assert wait_until(lambda: all(map(self._knows_all, self.servers)), timeout_seconds=_HEALED_SECONDS)
         for master, replica in zip(self.servers[:MASTERS], self.servers[MASTERS:], strict=True):
             ask(replica, "CLUSTER", "REPLICATE", self._id(master))
@@ -152,11 +174,6 @@ class RedisCluster:
             ask(server, "CLUSTER", "SETSLOT", slot, "NODE", self._id(target))
 
 
-def first_bus(server: RedisServer) -> int:
-    """The port of a server's cluster bus."""
-    return int(server._settings["cluster-port"])
-
-
 def _role(server: RedisServer) -> str | None:
     about = _answers(server, "INFO", "replication")
     return None if about is None else "master" if b"role:master" in about else "replica"
@@ -201,12 +218,14 @@ class RedisWithSentinel:
         self.servers = [master, RedisServer(directory / "redis-2", ephemeral=True, settings=settings)]
         self.sentinel = _SentinelServer(directory / "sentinel", master)
         self._mute = socket.create_server((HOST, 0))
+        self._gone = socket.socket()
+        self._gone.bind((HOST, 0))  # nobody listens there, and nobody else can
 
     @property
     def url(self) -> str:
         """Names three sentinels, of which the first is not there and the second never answers."""
-        hosts = f"{HOST}:{free_port()},{HOST}:{self._mute.getsockname()[1]},{HOST}:{self.sentinel.port}"
-        return f"redis+sentinel://{hosts}/{SERVICE}"
+        ports = self._gone.getsockname()[1], self._mute.getsockname()[1], self.sentinel.port
+        return f"redis+sentinel://{','.join(f'{HOST}:{port}' for port in ports)}/{SERVICE}"
 
     def heal(self) -> None:
         """Start what is not running, and wait until the master has a replica that the sentinel knows."""
@@ -238,6 +257,7 @@ class RedisWithSentinel:
     def close(self) -> None:
         """Let go of what is no process."""
         self._mute.close()
+        self._gone.close()
 
 
 @contextmanager
