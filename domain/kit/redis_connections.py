@@ -155,6 +155,14 @@ class Place:
             return None
         return line.begin(packed(commands), len(commands))
 
+    def post(self, commands: Sequence[Command], on_end: Callable[[Exception | None], None]) -> bool:
+        """Send now, if that can be, and have `on_end` called later, once, with what went wrong or None."""
+        line = self._line
+        if line is None or not line.open or self._before_it:
+            return False
+        line.post(packed(commands), len(commands), on_end)
+        return True
+
     async def exchange(self, commands: Sequence[Command]) -> list[Any]:
         """The answers, errors of Redis among them as values. Raises what redis-py raises when they are not known."""
         begun = self.begin(commands)

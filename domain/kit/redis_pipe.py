@@ -5,6 +5,7 @@ says; `Line` is a pipe on which every command has its answer, any number of them
 """
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -18,6 +19,8 @@ from redis.exceptions import InvalidResponse, ReadOnlyError
 from domain.kit.transports import is_closed_transport
 
 _INCOMPLETE = object()
+_LEISURE_SECONDS = 0.2
+"""After so long the answers that nobody waits for are read, where posts follow upon one another."""
 
 
 class Pipe(asyncio.Protocol):
@@ -108,9 +111,10 @@ class Pipe(asyncio.Protocol):
 
 
 class _Call:
-    """Commands under way, and what has come of them."""
+    """Commands under way whose answers somebody waits for, and what has come of them."""
 
     __slots__ = ("answers", "count", "due", "future")
+    heeded = True
 
     def __init__(self, future: "asyncio.Future[list[Any]]", count: int, due: float) -> None:
         self.future = future
@@ -118,14 +122,52 @@ class _Call:
         self.due = due
         self.answers: list[Any] = []
 
+    def succeed(self) -> None:
+        if not self.future.done():
+            self.future.set_result(self.answers)
+
+    def fail(self, error: Exception) -> None:
+        if not self.future.done():
+            self.future.set_exception(error)
+            self.future.exception()  # whoever waits is told; whoever does not wait any more needs no log
+
+
+class _Post:
+    """Commands under way for whose answers nobody waits."""
+
+    __slots__ = ("answers", "count", "due", "on_end")
+    heeded = False
+
+    def __init__(self, on_end: Callable[[Exception | None], None], count: int, due: float) -> None:
+        self.on_end = on_end
+        self.count = count
+        self.due = due
+        self.answers: list[Any] = []
+
+    def succeed(self) -> None:
+        self.on_end(next((answer for answer in self.answers if isinstance(answer, Exception)), None))
+
+    def fail(self, error: Exception) -> None:
+        self.on_end(error)
+
 
 class Line:
-    """Commands and their answers. A call that has no answer in time ends the connection, and all calls with it."""
+    """Commands and their answers. A call that has no answer in time ends the connection, and all calls with it.
+
+    Answers for which nobody waits are read together, a few times a second: to wake up for one costs a process that
+    sleeps in between as much as all that it did for the command.
+    """
 
     def __init__(self, connection: AbstractConnection, deadline_seconds: float) -> None:
         self._loop = asyncio.get_running_loop()
         self._deadline_seconds = deadline_seconds
-        self._calls: deque[_Call] = deque()
+        self._leisure_seconds = min(_LEISURE_SECONDS, deadline_seconds / 4)
+        self._calls: deque[_Call | _Post] = deque()
+        self._heeded = 0
+        """Calls under way that somebody waits for."""
+        self._posted_at = -math.inf
+        self._reading_later: asyncio.TimerHandle | None = None
+        """Set while nothing is read."""
         self._timer: asyncio.TimerHandle | None = None
         self._pipe = Pipe(connection, self._answered)
         self._pipe.ended.add_done_callback(self._ended)
@@ -143,14 +185,39 @@ class Line:
         """
         self._pipe.write(commands)
         call = _Call(self._loop.create_future(), count, self._loop.time() + self._deadline_seconds)
-        self._calls.append(call)
-        if self._timer is None:
-            self._timer = self._loop.call_at(call.due, self._check)
+        self._heeded += 1
+        if self._reading_later is not None:
+            self._read()
+        self._add(call)
         return call.future
+
+    def post(self, commands: bytes, count: int, on_end: Callable[[Exception | None], None]) -> None:
+        """The same for whom it is enough to be told later: `on_end` is called once, with what went wrong or None.
+
+        Raises ConnectionLost when nothing was sent; `on_end` is not called then.
+        """
+        self._pipe.write(commands)
+        now = self._loop.time()
+        if self._reading_later is None and not self._heeded and now - self._posted_at < self._leisure_seconds:
+            self._pipe.pause()
+            self._reading_later = self._loop.call_at(now + self._leisure_seconds, self._read)
+        self._posted_at = now
+        self._add(_Post(on_end, count, now + self._deadline_seconds))
 
     def close(self) -> None:
         """End the connection; calls under way fail."""
         self._pipe.close()
+
+    def _add(self, call: _Call | _Post) -> None:
+        self._calls.append(call)
+        if self._timer is None:
+            self._timer = self._loop.call_at(call.due, self._check)
+
+    def _read(self) -> None:
+        if self._reading_later is not None:
+            self._reading_later.cancel()
+            self._reading_later = None
+            self._pipe.resume()
 
     def _answered(self, answer: Any) -> None:
         if isinstance(answer, hiredis.PushNotification):
@@ -159,8 +226,9 @@ class Line:
         call.answers.append(answer)
         if len(call.answers) == call.count:
             self._calls.popleft()
-            if not call.future.done():
-                call.future.set_result(call.answers)
+            if call.heeded:
+                self._heeded -= 1
+            call.succeed()
         if isinstance(answer, ReadOnlyError):
             self._pipe.close()  # who connects anew may find the master
 
@@ -177,14 +245,15 @@ class Line:
             self._pipe.close()
 
     def _ended(self, ended: "asyncio.Future[None]") -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        self._fail(ended.exception() or ConnectionLost("the connection was lost"))
+        for timer in (self._timer, self._reading_later):
+            if timer is not None:
+                timer.cancel()
+        self._timer = self._reading_later = None
+        error = ended.exception()
+        self._fail(error if isinstance(error, Exception) else ConnectionLost("the connection was lost"))
 
-    def _fail(self, error: BaseException) -> None:
+    def _fail(self, error: Exception) -> None:
         calls, self._calls = self._calls, deque()
+        self._heeded = 0
         for call in calls:
-            if not call.future.done():
-                call.future.set_exception(error)
-                call.future.exception()  # whoever waits is told; whoever does not wait any more needs no log
+            call.fail(error)

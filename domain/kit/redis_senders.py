@@ -7,8 +7,8 @@ caller's, who cancels.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeAlias
 
 from redis.exceptions import AskError, ClusterDownError, MovedError, NoScriptError, TryAgainError
 
@@ -21,6 +21,8 @@ _MOST_ROUNDS = 5
 """How often what was refused is sent again."""
 _ASKING: Command = ("ASKING",)
 
+OnEnd: TypeAlias = Callable[[Exception | None], None]
+
 Scripts = Mapping[str, str]
 """Lua texts that are loaded where a server does not know them, by their SHA-1."""
 
@@ -32,6 +34,14 @@ class Sender(Protocol):
         """Send now, if it is known where to and no script is among them; the future is as what `send` returns.
 
         None when that cannot be. Raises ConnectionLost.
+        """
+        ...
+
+    def post(self, commands: Sequence[Command], on_end: OnEnd) -> bool:
+        """Send now, if `begin` could: `on_end` is called soon, once, with what went wrong or None.
+
+        For whoever does not wait for the answers, which are then read with others. False, and nothing has happened,
+        when that cannot be. Raises ConnectionLost.
         """
         ...
 
@@ -65,6 +75,10 @@ class OneSender:
     def begin(self, commands: Sequence[Command]) -> "asyncio.Future[list[Any]] | None":
         """See `Sender`."""
         return None if self._scripts else self._place.begin(commands)
+
+    def post(self, commands: Sequence[Command], on_end: OnEnd) -> bool:
+        """See `Sender`."""
+        return not self._scripts and self._place.post(commands, on_end)
 
     async def send(self, commands: Sequence[Command]) -> list[Any]:
         """See `Sender`."""
@@ -105,6 +119,10 @@ class ClusterSender:
     def begin(self, commands: Sequence[Command]) -> "asyncio.Future[list[Any]] | None":
         """See `Sender`: here something may have moved."""
         return None
+
+    def post(self, commands: Sequence[Command], on_end: OnEnd) -> bool:
+        """See `begin`."""
+        return False
 
     async def send(self, commands: Sequence[Command]) -> list[Any]:
         """See `Sender`."""

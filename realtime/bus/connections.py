@@ -138,6 +138,17 @@ class RedisLink:
                 raise unavailable(answer) from answer
         return answers
 
+    def post(self, commands: Sequence[Command], on_end: Callable[[Exception | None], None]) -> bool:
+        """Send commands for whose answers nobody waits: `on_end` is called once, later, with what went wrong or None.
+
+        False, and nothing has happened, when `batch` has to see to them: there is no connection, or it is a cluster,
+        in which a key may have moved. Raises Unavailable.
+        """
+        try:
+            return self._sender.post(commands, on_end)
+        except REDIS_FAILURES as error:
+            raise unavailable(error) from error
+
     async def everywhere(self, *command: str | bytes | int | float) -> dict[str, Any]:
         """What each master answers, by its name, or the error instead. Empty when no master is known."""
         return await self._sender.everywhere(command)

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Sequence
+from functools import partial
 
 from domain.kit.errors import Unavailable
 from domain.kit.tasks import TaskOwner
@@ -30,12 +31,19 @@ class Speech:
         self._unconfirmed_bytes = 0
         self._running = False
         self._saying = TaskOwner("rooms-saying")
+        self._beginning = 0
+        """Messages of which the task has not run yet."""
 
     async def say(self, where: Sequence[str], message: bytes) -> int:
         """How many nodes heard it, counted for each channel. Raises Unavailable when it is not known to be said."""
         if not where:
             return 0
         self._check()
+        if self._beginning:
+            await asyncio.sleep(0)  # what was begun before this goes before it
+        return await self._say(where, message)
+
+    async def _say(self, where: Sequence[str], message: bytes) -> int:
         self._unconfirmed_bytes += len(message)
         try:
             return sum(await self._link.batch([("SPUBLISH", channel, message) for channel in where]))
@@ -46,9 +54,21 @@ class Speech:
             self._unconfirmed_bytes -= len(message)
 
     def begin(self, where: Sequence[str], message: bytes) -> None:
-        """The same for whoever does not ask what becomes of it. Raises Unavailable."""
+        """The same for whoever does not ask what becomes of it, which is counted. Raises Unavailable."""
+        if not where:
+            return
         self._check()
-        self._saying.start(self._say_unheeded(where, message), "say")
+        commands = [("SPUBLISH", channel, message) for channel in where]
+        if not self._beginning and self._link.post(commands, partial(self._ended, len(message))):
+            self._unconfirmed_bytes += len(message)
+        else:
+            self._beginning += 1
+            self._saying.start(self._say_unheeded(where, message), "say")
+
+    def _ended(self, size: int, error: Exception | None) -> None:
+        self._unconfirmed_bytes -= size
+        if error is not None:
+            self._metrics.failures.labels("room_publish").inc()
 
     async def run(self) -> None:
         """Be ready to speak, until cancelled."""
@@ -64,8 +84,9 @@ class Speech:
             await self._link.aclose()
 
     async def _say_unheeded(self, where: Sequence[str], message: bytes) -> None:
+        self._beginning -= 1
         with contextlib.suppress(Unavailable):
-            await self.say(where, message)
+            await self._say(where, message)
 
     def _check(self) -> None:
         if not self._running or self._unconfirmed_bytes > MOST_UNSAID_BYTES:

@@ -8,7 +8,6 @@ The packet travels as JSON and nothing else: half the bytes of both formats, and
 it once, by the same code that the sender's node would have used.
 """
 
-import asyncio
 import itertools
 import secrets
 from collections.abc import Awaitable
@@ -18,7 +17,7 @@ import structlog
 
 from domain.kit.clock import Clock
 from domain.kit.errors import Problem
-from domain.kit.tasks import TaskOwner
+from domain.kit.tasks import run_together
 from realtime.bus.connections import BusOptions
 from realtime.bus.metrics import BusMetrics
 from realtime.bus.room_messages import (
@@ -107,9 +106,7 @@ class RedisRooms:
         for channel in self._own:
             self._ear.wish(channel)
         try:
-            async with TaskOwner("rooms") as owner:
-                works = {"hear": self._ear.run(), "speak": self._speech.run()}
-                await asyncio.gather(*(owner.start(work, name) for name, work in works.items()))
+            await run_together("rooms", {"hear": self._ear.run(), "speak": self._speech.run()})
         finally:
             for report in list(self._reports):
                 report.cancel()
@@ -149,6 +146,10 @@ class RedisRooms:
     def send(self, audience: Audience, packet: Packet, *, volatile: bool = False) -> Awaitable[object]:
         """See `OtherNodes`."""
         return self._speech.say(channels(audience, self._node), encode(self._emitted(audience, packet, volatile)))
+
+    def send_nowait(self, audience: Audience, packet: Packet, *, volatile: bool = False) -> None:
+        """See `OtherNodes`."""
+        self._speech.begin(channels(audience, self._node), encode(self._emitted(audience, packet, volatile)))
 
     async def ask(self, audience: Audience, packet: Packet, question: Question) -> None:
         """See `OtherNodes`."""

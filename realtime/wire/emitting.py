@@ -114,6 +114,10 @@ class OtherNodes(Protocol):
         """Have the other nodes send it, in the order of the awaiting. Raises Unavailable."""
         ...
 
+    def send_nowait(self, audience: Audience, packet: Packet, *, volatile: bool = False) -> None:
+        """The same without waiting to know whether they were told. Raises Unavailable when they surely cannot be."""
+        ...
+
     async def move(self, move: Move) -> Fault | None:
         """Have it done on the client's node, or on all that have a member of the room. Raises Unavailable."""
         ...
@@ -211,6 +215,19 @@ class Emitter:
         nodes = self._others(audience, here_only=here_only)
         if nodes is not None:
             await nodes.send(audience, packet, volatile=volatile)
+
+    def emit_nowait(
+        self, audience: Audience, packet: Packet, *, volatile: bool = False, here_only: bool = False
+    ) -> None:
+        """The same without waiting to know whether other nodes have it, in the order of all emits.
+
+        What Redis turns out not to have taken is counted and nothing else. Raises Unavailable when it surely cannot be
+        told now; sockets here have it all the same.
+        """
+        self.send_here(audience, packet, volatile=volatile)
+        nodes = self._others(audience, here_only=here_only)
+        if nodes is not None:
+            nodes.send_nowait(audience, packet, volatile=volatile)
 
     async def begin(
         self,

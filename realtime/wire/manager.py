@@ -67,6 +67,11 @@ class RoomManager(socketio.AsyncManager):  # type: ignore[misc]  # the library i
             on_answer=lambda _, values: self._call_back(answered, values),
         )
 
+    def emit_nowait(self, event: str, data: object, audience: Audience, *, volatile: bool, ignore_queue: bool) -> None:
+        """As the server's `emit_nowait`."""
+        packet = _encode(event, data, audience.namespace)
+        self.emitter.emit_nowait(audience, packet, volatile=volatile, here_only=ignore_queue)
+
     async def ask(
         self, event: str, data: object, audience: Audience, *, within_seconds: float, ignore_queue: bool = False
     ) -> Answers:

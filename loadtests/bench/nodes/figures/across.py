@@ -10,12 +10,13 @@ import contextlib
 from loadtests.bench.nodes.peers import ROOMS
 from loadtests.bench.nodes.plan import Plan
 from loadtests.bench.nodes.results import PEERS
+from loadtests.bench.wire.accounts import strangers
 from loadtests.bench.wire.bench import Bench, Server
 from loadtests.bench.wire.figures import Measurement
 from loadtests.bench.wire.figures.figure import MICRO, details
 from loadtests.bench.wire.generator import Generator, Happened, LoadFailed
 from loadtests.bench.wire.measuring import CpuMeter, CpuTime
-from loadtests.bench.wire.results import Reading
+from loadtests.bench.wire.results import OURS, Reading
 
 LISTENERS = 10
 _PACE_MS = 20
@@ -37,7 +38,7 @@ class Across(Measurement):
         with contextlib.ExitStack() as stack:
             emits, hears = (stack.enter_context(bench.server(ROOMS[peer])) for _ in range(2))
             generator = stack.enter_context(bench.generator(emits))
-            fill_room(generator, hears, LISTENERS)
+            fill_room(generator, hears, LISTENERS, greeted=peer == OURS)
             generator.flow("driver", _WINDOW, plan.warm_up, "room")
             meters = Meters(emits, hears)
             paced = meters.readings("", peer, generator.pace("driver", _PACE_MS, plan.load, listeners="room"))
@@ -46,10 +47,14 @@ class Across(Measurement):
             return [*paced, *flow]
 
 
-def fill_room(generator: Generator, hears: Server, listeners: int) -> None:
-    """Clients of `hears` enter the room; the client that asks for emits is one of the generator's own server."""
-    generator.group("room", port=hears.port)
-    generator.group("driver")
+def fill_room(generator: Generator, hears: Server, listeners: int, *, greeted: bool) -> None:
+    """Clients of `hears` enter the room; the client that asks for emits is one of the generator's own server.
+
+    `greeted`: they sign in, and are connected when they have been greeted.
+    """
+    auths = [one.auth for one in strangers(listeners + 1)] if greeted else None
+    generator.group("room", auths, port=hears.port, greeted=greeted)
+    generator.group("driver", auths and auths[listeners:], greeted=greeted)
     generator.open("room", listeners)
     generator.open("driver", 1)
     generator.events("room", ['["join",{}]'])

@@ -15,12 +15,13 @@ from loadtests.bench.nodes.figures.across import fill_room
 from loadtests.bench.nodes.peers import ROOMS
 from loadtests.bench.nodes.plan import Plan
 from loadtests.bench.nodes.results import PEERS
+from loadtests.bench.wire.accounts import strangers
 from loadtests.bench.wire.bench import Bench
 from loadtests.bench.wire.figures import Measurement
 from loadtests.bench.wire.figures.figure import MICRO
 from loadtests.bench.wire.generator import Generator
 from loadtests.bench.wire.measuring import cpu_seconds
-from loadtests.bench.wire.results import Reading
+from loadtests.bench.wire.results import OURS, Reading
 
 _RATES = (0, 500, 2000)
 _TURNS = 4
@@ -48,8 +49,9 @@ class IdleNode(Measurement):
         with contextlib.ExitStack() as stack:
             emits, hears, idles = (stack.enter_context(bench.server(ROOMS[peer])) for _ in range(3))
             generator = stack.enter_context(bench.generator(emits))
-            fill_room(generator, hears, listeners=1)
-            generator.group("bystander", port=idles.port)
+            fill_room(generator, hears, listeners=1, greeted=peer == OURS)
+            auths = [one.auth for one in strangers(1)] if peer == OURS else None
+            generator.group("bystander", auths, port=idles.port, greeted=peer == OURS)
             generator.open("bystander", 1)
             generator.flow("driver", 2, self._plan.warm_up, "room")
             points = [self._point(generator, rate, idles.pid) for _ in range(_TURNS) for rate in _RATES]

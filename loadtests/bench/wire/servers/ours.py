@@ -6,6 +6,7 @@ never reached and a handler that does nothing: what Node's peer has, and what of
 
 import json
 import sys
+from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 import uvicorn
@@ -19,7 +20,7 @@ from loadtests.bench.wire.accounts import node_keys
 from loadtests.bench.wire.servers.handlers import attach
 from realtime.gateway.client import Client
 from realtime.gateway.contracts import Contract, Limit, Payload, Promise, handles
-from realtime.gateway.gateway import Gateway, GatewayOptions
+from realtime.gateway.gateway import Gateway, GatewayOptions, Hooks
 from realtime.gateway.metrics import GatewayMetrics
 from realtime.gateway.revocations import HeardRevocations
 from realtime.wire.options import WireOptions
@@ -60,7 +61,7 @@ async def _serve(what: str, port: int, payload: object) -> None:
     tasks = TaskOwner("bench")
     wire = Wire(_OPTIONS)
     if what == "gateway":
-        wire.serve(_gateway(tasks))
+        wire.serve(bench_gateway([EmptyHandlers()], tasks))
     else:
         attach(wire, payload)
     config = uvicorn.Config(
@@ -74,16 +75,18 @@ async def _serve(what: str, port: int, payload: object) -> None:
     await uvicorn.Server(config).serve()
 
 
-def _gateway(tasks: TaskOwner) -> Gateway:
+def bench_gateway(handlers: Iterable[object], tasks: TaskOwner, hooks: Sequence[Hooks] = ()) -> Gateway:
+    """A gateway that knows no revoked session."""
     clock = SystemClock()
     return Gateway(
-        [EmptyHandlers()],
+        handlers,
         verifier=TokenVerifier(node_keys(), clock),
         revocations=HeardRevocations([_NeverRevoked()], _nobody),
         clock=clock,
         owner=tasks,
         metrics=GatewayMetrics(CollectorRegistry()),
         options=GatewayOptions(),
+        hooks=hooks,
     )
 
 
