@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import redis
+from hypothesis import settings
 
 from server.stack import PostgresServer, RedisServer
 from tests.support.databases import Databases
@@ -26,6 +27,7 @@ _HERE = Path(__file__).parent
 
 @pytest.hookimpl(tryfirst=True)  # before pytest decides where temporary files lie
 def pytest_configure(config: pytest.Config) -> None:
+    settings.load_profile("ci")  # the same examples each time, and no complaint about a machine that is busy
     if config.option.basetemp is None and (directory := directory_in_memory()):
         config.option.basetemp = config.stash[_IN_MEMORY] = directory
 

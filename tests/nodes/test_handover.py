@@ -72,7 +72,7 @@ async def test_what_is_asked_behind_an_answer_under_way_waits_for_it(both: Pair)
     assert two.heard.events == [("a", [1])]
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     cuts=st.lists(st.integers(1, 2000), max_size=12),
     chunks=st.sampled_from([0, 1, 7, 500]),

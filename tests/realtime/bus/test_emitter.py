@@ -11,7 +11,8 @@ import pytest
 from domain.kit.errors import Unavailable
 from domain.kit.ports import EmitPort
 from realtime.bus.emitter import RoomEmitter
-from tests.realtime.bus.test_rooms import TEXT, nodes, options_of, texts
+from tests.realtime.bus.ears import options_of
+from tests.realtime.bus.test_rooms import TEXT, nodes, texts
 from tests.support.redis_topologies import RedisCluster
 from tests.support.waiting import eventually
 
@@ -51,7 +52,7 @@ async def test_who_is_in_several_rooms_hears_it_once_and_in_order(any_redis_url:
 
 
 async def test_what_is_not_said_is_not_reported_as_said() -> None:
-    emitter = RoomEmitter(options_of("redis+cluster://127.0.0.1:1,127.0.0.1:2"))
+    emitter = RoomEmitter(options_of("redis+cluster://127.0.0.1:1,127.0.0.1:2", timeout_seconds=0.3))
     with pytest.raises(Unavailable):
         await emitter.emit("n", to=None)
     await emitter.aclose()

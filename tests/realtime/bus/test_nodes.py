@@ -8,13 +8,14 @@ from domain.kit.clock import SystemClock
 from realtime.bus import nodes
 from realtime.bus.connections import BusOptions, RedisLink
 from realtime.bus.nodes import Figures, Node, NodeList, NodeRegister
+from tests.realtime.bus.ears import options_of
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("faultless")
 
 
 async def test_a_node_is_listed_with_its_figures_while_it_runs(redis_url: str) -> None:
-    clock, options = SystemClock(), BusOptions(redis_url)
+    clock, options = SystemClock(), options_of(redis_url)
     entries = [Node(f"node-{number}", f"127.0.0.1:{8000 + number}", clock.epoch_ms()) for number in range(3)]
     registers = [NodeRegister(entry, clock, options) for entry in entries]
     reader = NodeList(options)
@@ -46,7 +47,7 @@ async def test_a_node_is_listed_with_its_figures_while_it_runs(redis_url: str) -
 
 async def test_who_says_nothing_is_silent_and_then_forgotten(redis_url: str) -> None:
     """Time is turned by moving what Redis has written down."""
-    clock, options = SystemClock(), BusOptions(redis_url)
+    clock, options = SystemClock(), options_of(redis_url)
     redis, reader = RedisLink(options, name="test"), NodeList(options)
     await _speak_once("dead", clock, options)
     await redis.call("ZINCRBY", nodes._SEEN, -nodes.SILENT_SECONDS * 1000, "dead")

@@ -112,7 +112,9 @@ _items = st.lists(
 
 
 @given(_items)
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 def test_redis_keeps_the_highest_rank_whatever_the_order(redis_url: str, items: list[Item]) -> None:
     asyncio.run(_keep(redis_url, items))
 

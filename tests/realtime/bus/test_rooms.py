@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -13,7 +12,6 @@ from redis.asyncio import Redis
 
 from domain.kit.clock import SystemClock
 from domain.kit.errors import Unavailable
-from realtime.bus.connections import BusOptions
 from realtime.bus.metrics import BusMetrics
 from realtime.bus.room_messages import room_channel
 from realtime.bus.rooms import RedisRooms
@@ -22,7 +20,9 @@ from realtime.wire.emitting import Audience, Emitter
 from realtime.wire.packets import Format, Lane, Packet, encode_event
 from realtime.wire.questions import Answers
 from server.stack import RedisServer
+from tests.realtime.bus.ears import options_of
 from tests.realtime.wire.listeners import Listener
+from tests.realtime.wire.transports import Clock, all_of, settle, turned_clock
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("faultless")
@@ -53,15 +53,11 @@ class Node:
         return socket
 
 
-def options_of(url: str) -> BusOptions:
-    return BusOptions(url, timeout_seconds=0.3, heartbeat_seconds=0.1, deaf_seconds=0.5, reconnect_seconds=0.02)
-
-
 @asynccontextmanager
-async def nodes(url: str, *names: str) -> AsyncIterator[list[Node]]:
+async def nodes(url: str, *names: str, **changed: float) -> AsyncIterator[list[Node]]:
     made: list[Node] = []
     for name in names:
-        rooms = RedisRooms(name, SystemClock(), options_of(url), BusMetrics(CollectorRegistry()))
+        rooms = RedisRooms(name, SystemClock(), options_of(url, **changed), BusMetrics(CollectorRegistry()))
         made.append(Node(name, rooms, Emitter(itertools.count().__next__, rooms), asyncio.create_task(rooms.run())))
     try:
         await eventually(lambda: all(node.rooms.connected for node in made))
@@ -74,6 +70,13 @@ async def nodes(url: str, *names: str) -> AsyncIterator[list[Node]]:
 
 def texts(*sockets: Listener) -> list[list[str]]:
     return [socket.texts for socket in sockets]
+
+
+@pytest.fixture
+async def clock() -> AsyncIterator[Clock]:
+    """That of the event loop, by which answers are late."""
+    with turned_clock() as clock:
+        yield clock
 
 
 TEXT = '42/chat,["hello",{"n":1}]'
@@ -145,7 +148,7 @@ async def test_a_room_answers_from_all_nodes(own_redis: RedisServer) -> None:
         a = await one.join("a", "x")
         b, c, d = await two.join("b", "x", "y"), await two.join("c", "y"), await three.join("d", "x")
         everybody = Audience("/chat", ["x", "y"], [d.sid])
-        task = asyncio.create_task(one.emitter.ask(everybody, asking, within_seconds=5))
+        task = asyncio.create_task(one.emitter.ask(everybody, asking, within_seconds=30))
         await eventually(lambda: all(socket.expected for socket in (a, b, c)))
         assert {*a.expected, *b.expected, *c.expected} == {*a.expected}, "one id for all"
         assert next(iter(a.expected)) >= 1 << 30 and not d.expected
@@ -160,37 +163,42 @@ async def test_a_room_answers_from_all_nodes(own_redis: RedisServer) -> None:
 async def test_one_socket_answers_from_another_node(own_redis: RedisServer) -> None:
     async with nodes(own_redis.url, "one", "two") as (one, two):
         b = await two.join("b")
-        task = asyncio.create_task(one.emitter.ask(Audience("/chat", [b.sid]), asking, within_seconds=5))
+        task = asyncio.create_task(one.emitter.ask(Audience("/chat", [b.sid]), asking, within_seconds=30))
         await eventually(lambda: b.expected)
         b.answer(b.sid)
         assert (await task).given == {b.sid: [b.sid]}
-        gone = await one.emitter.ask(Audience("/chat", ["two." + "z" * 20]), asking, within_seconds=5)
-        nobody = await one.emitter.ask(Audience("/chat", ["three." + "z" * 20]), asking, within_seconds=5)
+        gone = await one.emitter.ask(Audience("/chat", ["two." + "z" * 20]), asking, within_seconds=30)
+        nobody = await one.emitter.ask(Audience("/chat", ["three." + "z" * 20]), asking, within_seconds=30)
         assert gone == nobody == Answers()
 
 
-async def test_who_does_not_answer_in_time_is_named(own_redis: RedisServer) -> None:
+async def test_who_does_not_answer_in_time_is_named(own_redis: RedisServer, clock: Clock) -> None:
     async with nodes(own_redis.url, "one", "two") as (one, two):
-        b, c = await two.join("b", "x"), await two.join("c", "x")
-        task = asyncio.create_task(one.emitter.ask(X, asking, within_seconds=0.4))
-        await eventually(lambda: c.expected)
+        a, b, c = await one.join("a", "y"), await two.join("b", "x"), await two.join("c", "x")
+        task = asyncio.create_task(one.emitter.ask(X, asking, within_seconds=30))
+        await eventually(lambda: b.expected and c.expected)
         c.answer()
+        await clock.turn(1)  # answers are reported together, a moment later
+        await heard_again(two, a, "y")  # and before that the answer
+        await clock.turn(30)
         assert await task == Answers({c.sid: []}, late=frozenset({b.sid}))
         await eventually(lambda: not b.expected and two.emitter.expected == 0)
 
 
-async def test_a_dead_node_costs_its_sockets_answers_only(own_redis: RedisServer) -> None:
+async def test_a_dead_node_costs_its_sockets_answers_only(own_redis: RedisServer, clock: Clock) -> None:
     async with nodes(own_redis.url, "one", "two", "three") as (one, two, three):
         a, b, c = await one.join("a", "x"), await two.join("b", "x"), await three.join("c", "x")
-        task = asyncio.create_task(one.emitter.ask(X, asking, within_seconds=0.8))
+        task = asyncio.create_task(one.emitter.ask(X, asking, within_seconds=30))
         await eventually(lambda: all(socket.expected for socket in (a, b, c)))
         three.task.cancel()
         a.answer(1)
         b.answer(2)
+        await heard_again(two, a, "x")  # and before that the answer
+        await clock.turn(31)
         assert await task == Answers({a.sid: [1], b.sid: [2]}, late=frozenset({c.sid}))
 
 
-async def test_a_node_that_says_nothing_is_counted(own_redis: RedisServer) -> None:
+async def test_a_node_that_says_nothing_is_counted(own_redis: RedisServer, clock: Clock) -> None:
     options = options_of(own_redis.url)
     mute = Subscriber(SystemClock(), options, on_message=lambda *_: None, on_restored=lambda: None, name="mute")
     hearing = asyncio.create_task(mute.run())
@@ -198,25 +206,25 @@ async def test_a_node_that_says_nothing_is_counted(own_redis: RedisServer) -> No
         a = await one.join("a", "x")
         mute.wish(room_channel("/chat", "x"))
         await eventually(lambda: mute.restored)
-        task = asyncio.create_task(one.emitter.ask(X, asking, within_seconds=0.4))
+        task = asyncio.create_task(one.emitter.ask(X, asking, within_seconds=30))
         await eventually(lambda: a.expected)
         a.answer()
+        await settle()
+        await clock.turn(31)
         assert await task == Answers({a.sid: []}, silent_nodes=1)
     hearing.cancel()
     await asyncio.gather(hearing, return_exceptions=True)
 
 
-async def test_a_paused_redis_is_said_to_be_unavailable_in_time(own_redis: RedisServer) -> None:
-    async with nodes(own_redis.url, "one", "two") as (one, two):
+async def test_a_paused_redis_is_said_to_be_unavailable_in_time(own_redis: RedisServer, clock: Clock) -> None:
+    async with nodes(own_redis.url, "one", "two", timeout_seconds=30) as (one, two):
         a, b = await one.join("a", "x"), await two.join("b", "x")
         own_redis.pause()
-        began = time.monotonic()
         works = [one.emitter.emit(X, HELLO) for _ in range(100)]
         works += [one.emitter.ask(X, asking, within_seconds=30) for _ in range(3)]  # type: ignore[list-item]
         works.append(one.emitter.enter(a.sid, "new", "/chat"))
-        outcomes = await asyncio.gather(*works, return_exceptions=True)
+        outcomes = await clock.within(60, all_of(works))
         assert {type(outcome) for outcome in outcomes} == {Unavailable}
-        assert time.monotonic() - began < 2
         assert len(a.heard) == 100 and not a.expected, "those here have heard it; nothing waits"
         assert one.emitter.rooms("/chat").rooms_of(a.sid) == [a.sid, "x", "new"]
         own_redis.resume()

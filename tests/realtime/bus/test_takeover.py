@@ -1,7 +1,8 @@
 """Whose a rider's dot is: the node's whose phone came last, in whatever order Redis hears of it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any
 
 import pytest
 import redis
@@ -12,13 +13,16 @@ from realtime.bus.connections import BusOptions
 from realtime.bus.redis_bus import Where
 from realtime.bus.takeover import ORDER_MS, Meant, Takeover, where_key
 from server.stack import RedisServer
-from tests.realtime.bus.ears import ears
+from tests.realtime.bus.ears import ears, options_of
+from tests.realtime.wire.transports import Clock, all_of, turned_clock
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("faultless")
 
 ANNA, NOBODY = 1, 999
 TRACK, OTHER = "a track", "another track"
+_SECONDS = 30.0
+"""Redis is waited for as long, by a clock that is turned."""
 
 
 def meant(*, connected: float = 0.0, spoken: float = 0.0) -> Meant:
@@ -30,10 +34,11 @@ def meant(*, connected: float = 0.0, spoken: float = 0.0) -> Meant:
 class Nodes:
     """Two nodes' takeovers, and what Redis makes of them."""
 
-    def __init__(self, server: RedisServer) -> None:
-        options = BusOptions(server.url, timeout_seconds=0.2)
+    def __init__(self, server: RedisServer, clock: Clock) -> None:
+        options = BusOptions(server.url, timeout_seconds=_SECONDS)
         self.one, self.two = Takeover(options, "one"), Takeover(options, "two")
         self.server = server
+        self._clock = clock
         self._client = redis.Redis.from_url(server.url)
 
     def has(self) -> str:
@@ -45,13 +50,13 @@ class Nodes:
         calls: int = self._client.info("commandstats")["cmdstat_evalsha"]["calls"]  # type: ignore[index]
         return calls
 
-    async def carried_out_late(self, *takeovers: Awaitable[object]) -> None:
+    async def carried_out_late(self, *takeovers: Coroutine[Any, Any, object]) -> None:
         """They are said to a Redis that is paused, and carried out when the nodes have given up."""
         for node in (self.one, self.two):
             await node.take_off(NOBODY)  # opens the connection: only then the paused Redis has the command
         before = self._carried_out()
         self.server.pause()
-        outcomes = await asyncio.gather(*takeovers, return_exceptions=True)
+        outcomes = await self._clock.within(2 * _SECONDS, all_of(takeovers))
         assert [type(outcome) for outcome in outcomes] == [Unavailable] * len(takeovers)
         self.server.resume()
         await eventually(lambda: self._carried_out() == before + len(takeovers))
@@ -64,9 +69,10 @@ class Nodes:
 
 @pytest.fixture
 async def nodes(own_redis: RedisServer) -> AsyncIterator[Nodes]:
-    nodes = Nodes(own_redis)
-    yield nodes
-    await nodes.aclose()
+    with turned_clock() as clock:
+        nodes = Nodes(own_redis, clock)
+        yield nodes
+        await nodes.aclose()
 
 
 async def test_what_a_node_has_given_up_does_not_take_the_dot_from_the_phones_newer_connection(nodes: Nodes) -> None:
@@ -128,7 +134,7 @@ async def test_a_time_that_is_yet_to_come_shuts_nobody_out(nodes: Nodes) -> None
 
 
 async def test_a_takeover_rises_and_says_where_the_dot_was(own_redis: RedisServer) -> None:
-    takeover = Takeover(BusOptions(own_redis.url))
+    takeover = Takeover(options_of(own_redis.url))
     async with ears(own_redis.url, "one", "two") as (one, two):
         taken = [await takeover.take(ANNA, TRACK, meant()) for _ in range(3)]
         generations = [each.generation for each in taken if each]
@@ -146,14 +152,19 @@ async def test_a_takeover_rises_and_says_where_the_dot_was(own_redis: RedisServe
 
 
 async def test_a_takeover_whose_answer_was_lost_is_no_other_nodes(own_redis: RedisServer) -> None:
-    takeover = Takeover(BusOptions(own_redis.url, timeout_seconds=0.2), "one")
-    async with ears(own_redis.url, "one", "two") as (one, two):
+    with turned_clock() as clock:
+        await _lose_an_answer(own_redis, clock)
+
+
+async def _lose_an_answer(own_redis: RedisServer, clock: Clock) -> None:
+    takeover = Takeover(BusOptions(own_redis.url, timeout_seconds=_SECONDS), "one")
+    async with ears(own_redis.url, "one", "two", timeout_seconds=1000) as (one, two):
         said = meant()
         known = await takeover.take(ANNA, TRACK, said)
         assert known is not None
         own_redis.pause()
         with pytest.raises(Unavailable):
-            await takeover.retake(ANNA, known.generation, TRACK, said)
+            await clock.within(2 * _SECONDS, takeover.retake(ANNA, known.generation, TRACK, said))
         own_redis.resume()  # what was given up is carried out now
         place = Where(ANNA, known.generation, frozenset({"region:x"}))
 
@@ -169,7 +180,7 @@ async def test_a_takeover_whose_answer_was_lost_is_no_other_nodes(own_redis: Red
 
 
 async def test_many_nodes_that_take_a_rider_at_once_get_different_generations(own_redis: RedisServer) -> None:
-    takeovers = [Takeover(BusOptions(own_redis.url)) for _ in range(10)]
+    takeovers = [Takeover(options_of(own_redis.url)) for _ in range(10)]
     said = meant()
     taken = await asyncio.gather(*(takeover.take(ANNA, TRACK, said) for takeover in takeovers for _ in range(5)))
     assert len({each.generation for each in taken if each}) == 50

@@ -8,13 +8,13 @@ from redis.asyncio import Redis
 
 from domain.kit.errors import Unavailable
 from domain.tracks.entries import TRACK_STREAM
-from realtime.bus.connections import BusOptions
 from realtime.bus.track_log import RedisTrackLog
 from server.stack import RedisServer
+from tests.realtime.bus.ears import options_of
 
 
 def make_log(server: RedisServer, limit: int) -> RedisTrackLog:
-    return RedisTrackLog(BusOptions(server.url), stream_limit_bytes=limit)
+    return RedisTrackLog(options_of(server.url), stream_limit_bytes=limit)
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ from socketio.exceptions import TimeoutError as LibraryTimeout
 
 from domain.kit.clock import SystemClock
 from domain.kit.errors import Unavailable
-from realtime.bus.connections import BusOptions
 from realtime.bus.metrics import BusMetrics
 from realtime.bus.rooms import RedisRooms
 from realtime.wire import manager
@@ -20,7 +19,9 @@ from realtime.wire.options import WireOptions
 from realtime.wire.questions import Answers
 from realtime.wire.server import Wire
 from server.stack import RedisServer
+from tests.realtime.bus.ears import options_of
 from tests.realtime.serving import Serving, serving
+from tests.realtime.wire.transports import turned_clock
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("faultless")
@@ -114,7 +115,7 @@ async def test_calls_and_callbacks(up: Serving) -> None:
         await wire.emit("q", to=a.sid, namespace="/chat", callback=lambda *values: answered.append(values))
         await wire.emit("q", to=b.sid, namespace="/chat", callback=later)
         await eventually(lambda: sorted(answered) == [("one",), ("t", 2)])
-        assert await wire.ask("q", namespace="/chat", timeout=5) == Answers(
+        assert await wire.ask("q", namespace="/chat", timeout=30) == Answers(
             {a.sid: ["one"], b.sid: ["t", 2], c.sid: []}
         )
         assert wire.emitter.expected == 0
@@ -145,7 +146,7 @@ async def test_calls_that_nobody_answers(up: Serving, monkeypatch: pytest.Monkey
 async def test_a_handler_may_call_its_own_client(up: Serving) -> None:
     @up.wire.on("ask me", namespace="/chat")
     async def ask_me(sid: str) -> object:
-        return await up.wire.call("q", to=sid, namespace="/chat", timeout=5)
+        return await up.wire.call("q", to=sid, namespace="/chat", timeout=30)
 
     async with phones(up, answers=["me"]) as (a,):
         assert await a.client.call("ask me", namespace="/chat") == "me"
@@ -201,7 +202,7 @@ async def test_what_is_not_offered_says_so(up: Serving, use: Callable[[Wire], ob
 async def two_nodes(
     url: str, prepare: Callable[[Wire], object] = lambda wire: None
 ) -> AsyncIterator[tuple[Serving, Serving]]:
-    options = BusOptions(url, timeout_seconds=0.3, heartbeat_seconds=0.1, deaf_seconds=0.5, reconnect_seconds=0.02)
+    options = options_of(url, timeout_seconds=5)
     async with AsyncExitStack() as stack:
         ups, tasks = [], []
         for name in ("one", "two"):
@@ -233,10 +234,11 @@ async def test_two_nodes(own_redis: RedisServer) -> None:
         assert b.heard == [("q", {"room": "x"}), ("room", 1), ("end",)]
         assert c.heard == [("q", b"\x01"), ("end",)]
         own_redis.pause()
-        with pytest.raises(Unavailable):
-            await wire.emit("e", namespace="/chat")
-        with pytest.raises(Unavailable):
-            await wire.call("e", to=b.sid, namespace="/chat")
+        with turned_clock() as clock:
+            with pytest.raises(Unavailable):
+                await clock.within(10, wire.emit("e", namespace="/chat"))
+            with pytest.raises(Unavailable):
+                await clock.within(10, wire.call("e", to=b.sid, namespace="/chat"))
         assert await wire.call("e", to=a.sid, namespace="/chat") == "a", "a client of this node needs no Redis"
         own_redis.resume()
 

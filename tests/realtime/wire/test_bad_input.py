@@ -260,7 +260,7 @@ async def up(faultless: None) -> AsyncIterator[Serving]:
         assert serving_all.wire.connections == 0
 
 
-QUICK = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+QUICK = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 async def assert_alive(up: Serving) -> None:

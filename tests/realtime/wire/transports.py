@@ -1,9 +1,13 @@
 """A transport without a network and a clock to turn, so that a test decides what happens when."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Awaitable, Coroutine, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
+
+from tests.support.waiting import eventually
+
+T = TypeVar("T")
 
 
 class RecordingTransport(asyncio.Transport):
@@ -115,6 +119,14 @@ class Clock:
         self._ahead += seconds
         await settle()
 
+    async def within(self, seconds: float, work: Coroutine[Any, Any, T]) -> T:
+        """The outcome of `work`, which has to end when so many seconds have passed, however slow the machine is."""
+        task = asyncio.create_task(work)
+        await settle()
+        await self.turn(seconds)
+        await eventually(task.done)
+        return await task
+
 
 @contextmanager
 def turned_clock() -> Iterator[Clock]:
@@ -126,6 +138,11 @@ def turned_clock() -> Iterator[Clock]:
         yield clock
     finally:
         del loop.time  # type: ignore[method-assign]
+
+
+async def all_of(works: Iterable[Awaitable[object]]) -> list[object]:
+    """The answers of all, or their errors."""
+    return await asyncio.gather(*works, return_exceptions=True)
 
 
 async def settle() -> None:
