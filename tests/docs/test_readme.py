@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import os
 import re
 import sys
 from pathlib import Path
@@ -28,8 +29,15 @@ def written(language: str, directory: Path) -> tuple[list[str], Path]:
     else:
         # Beside the packages that it imports.
         script, command, cwd = JAVASCRIPT / "node_modules" / ".readme-client.mjs", node_program(), JAVASCRIPT
-    script.write_text(snippet(language), "utf-8")
+    put(script, snippet(language))
     return [command, str(script)], cwd
+
+
+def put(script: Path, code: str) -> None:
+    """At once: another test process may be running what is there."""
+    unfinished = script.with_name(f"{script.name}.{os.getpid()}")
+    unfinished.write_text(code, "utf-8")
+    unfinished.replace(script)
 
 
 async def output_of(*command: str, cwd: Path, fails: bool = False) -> str:

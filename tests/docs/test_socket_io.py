@@ -3,7 +3,6 @@
 import asyncio
 import re
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,7 +11,8 @@ from typing import Any
 
 import socketio
 
-from tests.docs.test_readme import JAVASCRIPT, ROOT, output_of
+from server.stack.ports import free_port
+from tests.docs.test_readme import JAVASCRIPT, ROOT, output_of, put
 from tests.e2e.phones import register
 from tests.e2e.processes import Site
 from tests.support.javascript import node as node_program
@@ -28,7 +28,7 @@ def snippet(language: str) -> str:
 
 async def said_by_the_client(*arguments: str, fails: bool = False) -> str:
     script: Path = JAVASCRIPT / "node_modules" / ".socket-io-client.mjs"
-    script.write_text(snippet("javascript"), "utf-8")
+    put(script, snippet("javascript"))
     return await output_of(node_program(), str(script), *arguments, cwd=JAVASCRIPT, fails=fails)
 
 
@@ -58,14 +58,13 @@ async def client(url: str, transport: str) -> AsyncIterator[tuple[socketio.Async
 
 
 async def until_said(stream: asyncio.StreamReader, words: bytes) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(40):
         while words not in (line := await stream.readline()):
             assert line, f"ended without {words!r}"
 
 
 async def test_the_server_serves_and_ends_while_somebody_polls(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     script = tmp_path / "own_server.py"
     script.write_text(snippet("python").replace("port=3000", f"port={port}"), "utf-8")
     server = await asyncio.create_subprocess_exec(
@@ -81,7 +80,7 @@ async def test_the_server_serves_and_ends_while_somebody_polls(tmp_path: Path) -
             assert await eventually(lambda: heard) == [two.get_sid()]
             assert await two.call("vote", ("x", "pizza?")) == {one.get_sid(): ["pizza? yes"]}
             server.send_signal(signal.SIGINT)
-            _, said = await asyncio.wait_for(server.communicate(), 5)
+            _, said = await asyncio.wait_for(server.communicate(), 20)  # a poll would take 25
         assert server.returncode == 0 and b"Traceback" not in said, said.decode()
     finally:
         if server.returncode is None:

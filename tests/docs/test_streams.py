@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from tests.docs.test_readme import JAVASCRIPT, ROOT
+from tests.docs.test_readme import JAVASCRIPT, ROOT, put
 from tests.e2e.phones import Account, phone, register
 from tests.e2e.processes import Site
 from tests.support import eventually
@@ -22,7 +22,7 @@ def program(language: str, directory: Path) -> list[str]:
         script, command = directory / "streams.py", sys.executable
     else:
         script, command = JAVASCRIPT / "node_modules" / ".streams-client.mjs", node_program()
-    script.write_text(code, "utf-8")
+    put(script, code)
     return [command, str(script)]
 
 
@@ -41,7 +41,7 @@ async def started(command: list[str], account: Account, positions: Path) -> Asyn
 
 async def says(said: asyncio.StreamReader, *lines: str) -> None:
     """These are its next lines."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(40):
         assert [(await said.readline()).decode().strip() for _ in lines] == list(lines)
 
 
