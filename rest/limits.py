@@ -23,7 +23,7 @@ from domain.kit.redis_clients import create_redis
 
 _log = structlog.get_logger(__name__)
 
-_REDIS_TIMEOUT_SECONDS = 0.25
+REDIS_TIMEOUT_SECONDS = 0.25
 _LEAVE_REDIS_ALONE_SECONDS = 5.0
 
 
@@ -74,7 +74,10 @@ class _Shared(RedisStorage):
 class RateLimits:
     """Counts requests. `close` it at the end."""
 
-    def __init__(self, redis_url: str, clock: Clock, options: LimitOptions) -> None:
+    def __init__(
+        self, redis_url: str, clock: Clock, options: LimitOptions, *, timeout_seconds: float = REDIS_TIMEOUT_SECONDS
+    ) -> None:
+        """Without an answer of Redis within `timeout_seconds` this node counts alone for a while."""
         self._clock = clock
         self._items: dict[Tier, RateLimitItem] = {
             Tier.AUTH: RateLimitItemPerSecond(options.auth_per_minute, 60, namespace="auth"),
@@ -82,7 +85,7 @@ class RateLimits:
             Tier.SIGNED_IN: RateLimitItemPerSecond(options.signed_in_per_window, options.window_seconds, "signed_in"),
             Tier.UPLOADS: RateLimitItemPerSecond(options.uploads_per_hour, 3600, namespace="uploads"),
         }
-        self._redis = create_redis(redis_url, name="limits", timeout_seconds=_REDIS_TIMEOUT_SECONDS)
+        self._redis = create_redis(redis_url, name="limits", timeout_seconds=timeout_seconds)
         self._shared = MovingWindowRateLimiter(_Shared(self._redis))
         self._alone = MovingWindowRateLimiter(MemoryStorage())
         self._redis_away_until = -math.inf

@@ -65,11 +65,22 @@ def bearer(signed_in: dict[str, Any]) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def rest_on(database_url: str, redis_url: str, options: LimitOptions = GENEROUS) -> AsyncIterator[Rest]:
+async def rest_on(
+    database_url: str,
+    redis_url: str,
+    options: LimitOptions = GENEROUS,
+    *,
+    postgres_seconds: float = 30,
+    redis_seconds: float = 30,
+) -> AsyncIterator[Rest]:
+    """So many seconds are stores waited for: long where none is made to fail, because the machine may be busy."""
     registry = CollectorRegistry()
-    async with world(database_url) as services, recording_on(services, redis_url) as (track_log, importer):
+    async with (
+        world(database_url, answer_seconds=postgres_seconds) as services,
+        recording_on(services, redis_url) as (track_log, importer),
+    ):
         reader = TrackReader(services.engine, services.zones)
-        limits = RateLimits(redis_url, services.clock, options)
+        limits = RateLimits(redis_url, services.clock, options, timeout_seconds=redis_seconds)
         app = create_rest(
             RestServices(
                 accounts=services.accounts,

@@ -221,6 +221,7 @@ def naughty_strings() -> list[list[str]]:
     return [every[at : at + 16] for at in range(0, len(every), 16)]
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.skipif(not NAUGHTY.exists(), reason="the list of naughty strings is not beside this checkout")
 async def test_naughty_strings_are_kept_whole_or_refused(rest: Rest) -> None:
     for number, group in enumerate(naughty_strings()):
@@ -239,6 +240,7 @@ async def test_naughty_strings_are_kept_whole_or_refused(rest: Rest) -> None:
         assert sorted(listed, key=str) == sorted(kept, key=str)
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.skipif(not NAUGHTY.exists(), reason="the list of naughty strings is not beside this checkout")
 async def test_naughty_strings_sign_nobody_in(rest: Rest) -> None:
     async def offer(naughty: str) -> None:
@@ -261,7 +263,9 @@ JSON = st.recursive(
 FIELDS = st.sampled_from(["username", "email", "password", "identifier", "device_id", "refresh_token", "full_name"])
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
 @given(
     body=JSON | st.dictionaries(FIELDS, st.text() | JSON, max_size=7),
     path=st.sampled_from(["register", "login", "refresh"]),

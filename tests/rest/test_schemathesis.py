@@ -26,14 +26,14 @@ async def served(rest: Rest) -> AsyncIterator[str]:
     server = uvicorn.Server(uvicorn.Config(rest.app, port=0, lifespan="off", ws="none", log_level="error"))
     serving = asyncio.create_task(server.serve(), name="uvicorn")
     try:
-        await eventually(lambda: server.started)
+        await eventually(lambda: server.started, timeout=30)
         yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     finally:
         server.should_exit = True
         await serving
 
 
-@pytest.mark.timeout(150)
+@pytest.mark.timeout(300)
 async def test_schemathesis_finds_nothing(rest: Rest, tmp_path: Path) -> None:
     rider = await rest.register()
     await seed_track(rest.world.engine, UUID(rider["user"]["id"]), track_id=UUID(TRACK_ID), points=300)

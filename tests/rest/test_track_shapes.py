@@ -150,6 +150,7 @@ async def test_a_picture_is_asked_for_again_only_when_it_changed(ada: Rider) -> 
         assert answer.status_code == 304
 
 
+@pytest.mark.timeout(180)
 async def test_a_long_track_takes_a_bounded_amount_of_memory(ada: Rider) -> None:
     """As much as 250,000 fixes are looked at, whatever the track has: 80 bytes each, beside the answer."""
     track_id = await ada.track(points=200_000)

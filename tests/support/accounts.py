@@ -79,10 +79,15 @@ class World:
 
 @asynccontextmanager
 async def world(
-    database_url: str, options: AccountOptions | None = None, hasher: PasswordHasher | None = None
+    database_url: str,
+    options: AccountOptions | None = None,
+    hasher: PasswordHasher | None = None,
+    *,
+    answer_seconds: float = 30,
 ) -> AsyncIterator[World]:
-    """Services on this database, closed at the end."""
-    engine, clock, told = create_engine(database_url), ManualClock(), Told()
+    """Services on this database, closed at the end. Where it is not made to fail, a slow one is waited for."""
+    engine = create_engine(database_url, connect_timeout_seconds=answer_seconds, command_timeout_seconds=answer_seconds)
+    clock, told = ManualClock(), Told()
     keys = TokenKeys("test", {"test": SECRET})
     sealer = Sealer({"test": SECRET}, "test")
     streams = Streams(engine, clock, sealer, told)
