@@ -17,7 +17,8 @@ from server.stack.errors import StackError
 
 _LOG_TAIL_LINES = 12
 _LARGEST_LOG_BYTES = 10 * 1024 * 1024
-_HUNG_AFTER_SECONDS = 5
+_HUNG_AFTER_SECONDS = 15
+"""Of no answer: shorter, and on a busy machine a server that is well would be ended."""
 _STARTED_WITHIN_SECONDS = 120
 _STOPPED_WITHIN_SECONDS = 60
 _PORT_TRIES = 3

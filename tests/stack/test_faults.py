@@ -16,9 +16,10 @@ from server.stack import PostgresServer, PrivateServer, RedisServer
 from tests.support import eventually
 
 
-def client_of(server: RedisServer) -> redis.asyncio.Redis:
+def client_of(server: RedisServer, *, seconds: float = 20) -> redis.asyncio.Redis:
+    """A client that waits so long for an answer, and asks once."""
     return redis.asyncio.from_url(
-        server.url, socket_timeout=0.3, socket_connect_timeout=0.3, retry=Retry(NoBackoff(), 0)
+        server.url, socket_timeout=seconds, socket_connect_timeout=seconds, retry=Retry(NoBackoff(), 0)
     )
 
 
@@ -35,13 +36,13 @@ async def test_a_killed_redis_refuses_and_returns_with_what_it_acknowledged(own_
 
 
 async def test_a_paused_redis_lets_its_clients_wait(own_redis: RedisServer) -> None:
-    async with client_of(own_redis) as client:
-        await client.ping()
+    async with client_of(own_redis) as patient, client_of(own_redis, seconds=0.3) as client:
+        await patient.ping()
         own_redis.pause()
         with pytest.raises(redis.TimeoutError):
             await client.ping()
         own_redis.resume()
-        assert await client.ping()
+        assert await patient.ping()
 
 
 async def test_a_refusing_redis_resets_connections_until_it_is_started(own_redis: RedisServer) -> None:

@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import stat
-import time
 from pathlib import Path
 
 import asyncpg
@@ -17,6 +16,8 @@ import redis.asyncio
 from server import stack
 from server.stack import PostgresServer, RedisServer, StackAddress, StackError
 from server.stack.ports import HOST, free_port
+
+pytestmark = pytest.mark.timeout(180)  # clusters are made here, and come up again and again
 
 
 def processes_below(directory: Path) -> list[psutil.Process]:
@@ -55,12 +56,11 @@ async def test_a_start_gives_servers_that_keep_what_they_are_told(home: Path) ->
     assert await remembered(stack.start(home)) == (["a fix"], ["a fix"])
 
 
-async def test_a_second_start_reuses_what_runs_and_takes_no_time(home: Path, report: list[str]) -> None:
+async def test_a_second_start_reuses_what_runs_and_does_nothing_else(home: Path, report: list[str]) -> None:
     first = stack.start(home)
-    began = time.monotonic()
     assert stack.start(home, report=report.append) == first
-    assert time.monotonic() - began < 2
     assert [line for line in report if "already runs" in line] == report
+    assert len(report) == 2
 
 
 async def test_the_address_is_recorded_for_the_owner_only(home: Path) -> None:
