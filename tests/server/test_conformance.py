@@ -11,7 +11,8 @@ import pytest
 
 from server.__main__ import main
 from server.commands.conformance import milliseconds
-from tests.e2e.processes import Process, free_port
+from server.stack.ports import free_port
+from tests.e2e.processes import Process
 from tests.support import eventually
 
 
@@ -33,7 +34,7 @@ async def test_it_serves_both_protocols_until_it_is_told_to_stop(
     command.start()
     try:
         await eventually(lambda: f"listening on {url}" in command.log.read_text(), timeout=30)
-        async with httpx.AsyncClient(base_url=url) as http:
+        async with httpx.AsyncClient(base_url=url, timeout=30) as http:
             for path in ("/engine.io/", "/socket.io/"):
                 opening = json.loads((await http.get(f"{path}?EIO=4&transport=polling")).text[1:])
                 assert (opening["pingInterval"], opening["pingTimeout"]) == (20_000, 15_000)
@@ -50,7 +51,7 @@ async def test_ctrl_c_ends_it_in_good_order(command: Process) -> None:
     try:
         await eventually(lambda: "listening" in command.log.read_text(), timeout=30)
         os.kill(command.pid, signal.SIGINT)
-        await eventually(lambda: not command.runs)
+        await eventually(lambda: not command.runs, timeout=30)
     finally:
         status = command.stop()
     assert (status, "Traceback" in command.tail()) == (0, False)

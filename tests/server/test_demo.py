@@ -10,7 +10,8 @@ import pytest
 
 from server import stack
 from server.demo.record import Entry, Record
-from tests.e2e.processes import Process, free_port
+from server.stack.ports import free_port
+from tests.e2e.processes import Process
 from tests.support import eventually
 
 START_SECONDS = 60
@@ -27,8 +28,9 @@ class Demo(Process):
 
     async def says(self, words: str) -> None:
         def said() -> bool:
+            ran = self.runs  # before the look: what it said last may come with its end
             found = words in self.log.read_text()
-            if not found and not self.runs:
+            if not found and not ran:
                 raise RuntimeError(f"it ended:\n{self.tail()}")
             return found
 
@@ -50,7 +52,7 @@ def refusal(demo: Demo, port: int) -> str:
     return ended.stderr
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(300)
 async def test_it_outlives_a_kill_and_stops_for_the_impatient(tmp_path: Path) -> None:
     demo = Demo(tmp_path, "demo.log")
     try:
