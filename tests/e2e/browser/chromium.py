@@ -26,6 +26,8 @@ _FLAGS = (
     "--disable-sync",
     "--enable-unsafe-swiftshader",  # WebGL without a graphics card
 )
+PATIENCE_MS = 40_000
+"""For whatever is to happen at a page: without a graphics card, and beside other tests, it may take a while."""
 WITHOUT_WEBGL = ("--disable-gpu", "--disable-3d-apis")
 
 
@@ -41,7 +43,9 @@ def executable() -> str:
 async def chromium(*flags: str) -> AsyncIterator[Browser]:
     """A running browser."""
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=executable(), args=[*_FLAGS, *flags])
+        browser = await playwright.chromium.launch(
+            executable_path=executable(), args=[*_FLAGS, *flags], timeout=3 * PATIENCE_MS
+        )
         try:
             yield browser
         finally:
@@ -92,7 +96,7 @@ async def window(
         timezone_id="Europe/Rome",
         **more,
     )
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(PATIENCE_MS)
     page = await context.new_page()
     opened = Window(page, context, await context.new_cdp_session(page))
     page.on("console", opened.heard)

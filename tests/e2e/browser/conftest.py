@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser
+from playwright.async_api import Browser, expect
 
-from tests.e2e.browser.chromium import chromium
+from tests.e2e.browser.chromium import PATIENCE_MS, chromium
 from tests.e2e.processes import Pair, pair_of, site
 from tests.support.databases import Databases
 from tests.support.servers import new_redis, running
@@ -19,6 +19,7 @@ _BUILT = Path(__file__).parents[3] / "web" / "dist" / "index.html"
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def browser() -> AsyncIterator[Browser]:
     """A browser that tests share; each opens windows of its own in it."""
+    expect.set_options(timeout=PATIENCE_MS)
     async with chromium() as started:
         yield started
 

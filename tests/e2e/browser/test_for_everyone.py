@@ -15,7 +15,7 @@ from tests.e2e.phones import PASSWORD, phone, register
 from tests.e2e.processes import Pair
 from tests.support import eventually
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 
 _SCHEMES: tuple[Literal["dark"], Literal["light"]] = ("dark", "light")
 STELVIO = (46.53, 10.45)
@@ -96,14 +96,15 @@ async def test_a_phone_has_a_sheet_and_everything_in_reach(browser: Browser, ser
         assert await covered_controls(page) == []
         for tab in ("Record", "My rides", "Riders"):
             await page.get_by_role("tab", name=tab).tap()
-            await eventually(lambda: fills(0.52))
+            await eventually(lambda: fills(0.52), timeout=40)
+            await is_still(page)
             assert await outside(page) == []
             assert await covered_controls(page) == []
         handle = page.get_by_role("button", name="Show more or less")
         await handle.tap()
-        await eventually(lambda: fills(512 / 568))
+        await eventually(lambda: fills(512 / 568), timeout=40)
         await handle.tap()
-        await eventually(lambda: fills(116 / 568))
+        await eventually(lambda: fills(116 / 568), timeout=40)
         assert kim.window.complaints == []
 
 
@@ -142,8 +143,13 @@ async def nothing_is_faint(page: Page) -> None:
     for scheme in _SCHEMES:
         await page.emulate_media(color_scheme=scheme)
         await page.locator(f"html[data-theme={scheme}]").wait_for()
-        await page.evaluate("Promise.all(document.getAnimations().map((each) => each.finished))")
+        await is_still(page)
         assert await faint_texts(page) == []
+
+
+async def is_still(page: Page) -> None:
+    """Wait for what moves or fades; what is taken off the page meanwhile does so no more."""
+    await page.evaluate("Promise.allSettled(document.getAnimations().map((each) => each.finished))")
 
 
 async def test_whoever_comes_first_is_told_that_riders_are_looked_for(browser: Browser, served: Pair) -> None:
@@ -167,7 +173,7 @@ async def test_an_ended_session_leaves_nothing_behind(browser: Browser, served: 
             await olga.window.devtools.send("HeapProfiler.collectGarbage")
             return bool(await olga.page.evaluate("window.before.deref() === undefined"))
 
-        await eventually(is_gone)
+        await eventually(is_gone, timeout=40)
 
 
 async def test_a_field_at_fault_is_marked_until_it_is_changed(browser: Browser, served: Pair) -> None:

@@ -13,7 +13,7 @@ from tests.e2e.browser.rides import gpx_of, import_file
 from tests.e2e.processes import Node, Pair
 from tests.support import eventually
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 
 STELVIO = (46.53, 10.45)
 NEARBY = (46.533, 10.452)
@@ -21,7 +21,7 @@ LOOK_SECONDS = 0.1
 """From one look at the map's pixels to the next: looking keeps the page from painting."""
 
 
-async def riding(*riders: BrowserRider, until: Any, timeout: float = 20) -> Any:
+async def riding(*riders: BrowserRider, until: Any, timeout: float = 60) -> Any:
     """Let riders ride until a condition holds; its value."""
 
     async def ride_and_look() -> Any:
@@ -77,7 +77,7 @@ async def at_rest(anna: BrowserRider, ben: BrowserRider) -> Blot:
         seen.append(await anna.sees(ben))
         return seen[-1] if len(seen) > 10 and len(set(seen[-10:])) == 1 else None
 
-    return await eventually(the_same, timeout=20, every=LOOK_SECONDS)
+    return await eventually(the_same, timeout=60, every=LOOK_SECONDS)
 
 
 async def a_followed_rider_leaves_a_trail(anna: BrowserRider, ben: BrowserRider) -> None:
@@ -96,7 +96,7 @@ async def a_killed_node_is_come_back_to(anna: BrowserRider, ben: BrowserRider, n
     node.kill()
     await riding(anna, ben, until=lambda: anna.shows("Reconnecting"))
     node.start()
-    await riding(anna, ben, until=lambda: is_live(anna), timeout=40)
+    await riding(anna, ben, until=lambda: is_live(anna), timeout=90)
     anna.window.network_may_fail = False
     followed = anna.page.get_by_role("region", name="Followed rider")
 
@@ -140,6 +140,7 @@ async def test_a_ride_is_exported_deleted_and_imported_again(browser: Browser, s
         await import_file(page, "photo.gpx", b"\x89PNG not a track")
         await expect(page.locator(".is-error")).to_contain_text("photo.gpx: ")
         await expect(rides).to_have_count(1)
+        await expect(rides).to_contain_text("km")  # computed: all of it is stored
         await rides.click()
         async with page.expect_download() as download:
             await page.get_by_role("button", name="Export GPX").click()
@@ -163,7 +164,7 @@ async def test_a_wrong_password_is_said_and_can_be_corrected(browser: Browser, s
         await expect(dora.page.get_by_role("alert")).to_contain_text("do not match")
         dora.window.network_may_fail = False
         await dora.sign_in()
-        await eventually(lambda: is_live(dora))
+        await eventually(lambda: is_live(dora), timeout=40)
         assert dora.window.complaints == []
 
 

@@ -7,7 +7,7 @@ from tests.e2e.browser.riders import BrowserRider, rider_at
 from tests.e2e.processes import Pair
 from tests.support import eventually
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)]
 
 STELVIO = (46.53, 10.45)
 
@@ -34,7 +34,7 @@ async def test_a_ride_is_not_left_unasked_and_who_has_ended_it_is_off_their_own_
         await viktor.start_ride(*STELVIO)
         await viktor.open_tab("Riders")
         await viktor.page.get_by_role("button", name="Show all riders").click()
-        await eventually(lambda: rides_and_is_seen(viktor), timeout=20)
+        await eventually(lambda: rides_and_is_seen(viktor), timeout=60)
         await viktor.page.get_by_role("button", name="Sign out").click()
         question = viktor.page.get_by_role("dialog", name="Your ride is still being recorded")
         await question.get_by_role("button", name="Cancel").click()
