@@ -22,7 +22,13 @@ from realtime.wire.options import WireOptions
 from realtime.wire.packets import encode_event
 from realtime.wire.server import Wire, uvicorn_options
 
-OPTIONS = WireOptions(queue_bytes=64 * 1024, sockets_per_address=10_000, queue_seconds=60)
+OPTIONS = WireOptions(
+    queue_bytes=64 * 1024,
+    sockets_per_address=10_000,
+    queue_seconds=60,
+    connect_within_seconds=60,
+    head_within_seconds=60,
+)
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 

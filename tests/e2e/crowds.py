@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 _SMALL_BUFFER = 4096
+_OPEN_WITHIN_SECONDS = 60
 _AT_ONCE = 2000
 """Connections begun together, fewer than a listening socket lets wait."""
 
@@ -113,7 +114,7 @@ async def gather(
 
     for begin in range(0, len(auths), _AT_ONCE):
         members += await asyncio.gather(*map(one, range(begin, min(len(auths), begin + _AT_ONCE))))
-    answers = await asyncio.wait_for(asyncio.gather(*(member.open for member in members)), 30)
+    answers = await asyncio.wait_for(asyncio.gather(*(member.open for member in members)), _OPEN_WITHIN_SECONDS)
     refused = Counter(answer[:200] for answer in answers if not answer.startswith(b"40"))
     assert not refused, refused
     return members

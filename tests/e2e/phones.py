@@ -12,10 +12,11 @@ import httpx
 import socketio
 
 from domain.kit.ids import uuid7
+from tests.e2e.processes import ANSWERED_WITHIN_SECONDS
 from tests.support import eventually
 
 PASSWORD = "winding-roads-2026"
-CONNECT_SECONDS = 6
+CONNECT_SECONDS = 30
 
 
 @dataclass
@@ -38,7 +39,7 @@ class Account:
 async def register(url: str, username: str | None = None) -> Account:
     """A new rider, signed in at the node with this address."""
     username = username or f"rider_{uuid4().hex[:12]}"
-    async with httpx.AsyncClient(base_url=url, timeout=30) as client:
+    async with httpx.AsyncClient(base_url=url, timeout=ANSWERED_WITHIN_SECONDS) as client:
         account = {"username": username, "email": f"{username}@example.org", "password": PASSWORD}
         answer = await client.post("/v1/auth/register", json=account)
         assert answer.status_code == 201, answer.text
@@ -48,7 +49,7 @@ async def register(url: str, username: str | None = None) -> Account:
 async def login(url: str, username: str) -> Account:
     """Another sign-in of a rider, on a device of its own."""
     device_id = uuid4().hex
-    async with httpx.AsyncClient(base_url=url, timeout=30) as client:
+    async with httpx.AsyncClient(base_url=url, timeout=ANSWERED_WITHIN_SECONDS) as client:
         credentials = {"identifier": username, "password": PASSWORD, "device_id": device_id}
         answer = await client.post("/v1/auth/login", json=credentials)
         assert answer.status_code == 200, answer.text
@@ -59,9 +60,14 @@ async def login(url: str, username: str) -> Account:
     )
 
 
+def rest_client(account: Account, url: str | None = None) -> httpx.AsyncClient:
+    """Asks REST in the name of this rider, at the node with this address."""
+    return httpx.AsyncClient(base_url=url or account.url, headers=account.headers, timeout=ANSWERED_WITHIN_SECONDS)
+
+
 async def revoke(account: Account) -> None:
     """End the account's session, as from another device of the rider."""
-    async with httpx.AsyncClient(base_url=account.url, headers=account.headers) as client:
+    async with rest_client(account) as client:
         answer = await client.delete(f"/v1/auth/sessions/{account.session_id}")
     assert answer.status_code == 204, answer.text
 
@@ -69,7 +75,7 @@ async def revoke(account: Account) -> None:
 async def draw_zone(account: Account, latitude: float, longitude: float, radius_metres: float = 200.0) -> None:
     """A privacy zone, as the app draws it."""
     zone = {"name": "home", "latitude": latitude, "longitude": longitude, "radius_metres": radius_metres}
-    async with httpx.AsyncClient(base_url=account.url, headers=account.headers, timeout=10) as client:
+    async with rest_client(account) as client:
         answer = await client.post("/v1/users/zones", json=zone)
     assert answer.status_code == 201, answer.text
 
@@ -133,9 +139,9 @@ class Phone:
         await self.client.connect(
             url or self.account.url, auth=auth, transports=transports or ["websocket"], wait_timeout=CONNECT_SECONDS
         )
-        await eventually(lambda: self.ready)
+        await eventually(lambda: self.ready, timeout=CONNECT_SECONDS)
 
-    async def ask(self, event: str, payload: Any, timeout: float = 15) -> Any:
+    async def ask(self, event: str, payload: Any, timeout: float = ANSWERED_WITHIN_SECONDS) -> Any:
         """Send an event and return its ack."""
         return await self.client.call(event, payload, timeout=timeout)
 
@@ -201,8 +207,8 @@ def new_id() -> UUID:
 async def phone(account: Account, url: str | None = None, transports: list[str] | None = None) -> AsyncIterator[Phone]:
     """A connected phone that hangs up at the end."""
     device = Phone(account)
-    await device.connect(url, transports)
     try:
+        await device.connect(url, transports)
         yield device
     finally:
         await device.disconnect()

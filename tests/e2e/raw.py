@@ -11,10 +11,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from tests.e2e.phones import Account
-from tests.e2e.processes import Node
+from tests.e2e.processes import ANSWERED_WITHIN_SECONDS, Node
 from tests.support import eventually
-
-ANSWERED_WITHIN_SECONDS = 10.0
 
 
 class RawClient:

@@ -239,6 +239,6 @@ async def points(site: Site, track: str) -> list[asyncpg.Record]:
 async def finished(site: Site, track: str) -> None:
     database = await asyncpg.connect(site.database_url)
     try:
-        await eventually(lambda: database.fetchval("SELECT finished_at FROM tracks WHERE id = $1", track), timeout=20)
+        await eventually(lambda: database.fetchval("SELECT finished_at FROM tracks WHERE id = $1", track), timeout=60)
     finally:
         await database.close()

@@ -17,7 +17,7 @@ PENDING_FIXES = 2000
 BATCH = 500
 PHONES = 4
 BATCHES = 100
-FLOOD_SECONDS = 20.0
+FLOOD_SECONDS = 90.0
 MOST_GROWTH_BYTES = 24 * 1024 * 1024
 """Of 200,000 fixes that are sent; those held take a MiB, the rest is what was read and not yet looked at."""
 STREAM_LIMIT_BYTES = 40_000
@@ -51,7 +51,7 @@ async def test_while_redis_is_silent_fixes_are_refused_and_memory_is_bounded(
             batch = {"track_id": tracks[0], "fixes": [fix(0, 46.5, 8.3)]}
             return await phones[0].ask("location:batch", batch) == {"accepted": 1, "rejected": []}
 
-        await eventually(accepted)
+        await eventually(accepted, timeout=30)
         for device in phones:
             await device.disconnect()
 
@@ -74,7 +74,7 @@ async def test_a_full_stream_refuses_and_forgets_nothing(
         async with watching(node) as watcher, riding(node) as rider, phone(await register(node.url)) as filling:
             track = await filling.begin_track()
             seq = 0
-            while not rider.refused:
+            while not any("at its limit" in error["message"] for error in rider.refused):
                 batch = {"track_id": track, "fixes": [fix(seq + n, 46.6, 8.4) for n in range(20)]}
                 if "error" not in await filling.ask("location:batch", batch):
                     seq += 20
@@ -82,14 +82,14 @@ async def test_a_full_stream_refuses_and_forgets_nothing(
             with redis.Redis.from_url(own_redis.url) as client:
                 first, length = client.xrange(TRACK_STREAM, count=1), client.xlen(TRACK_STREAM)
                 refusals = len(rider.refused)
-                await eventually(lambda: len(rider.refused) > refusals + 5)
+                await eventually(lambda: len(rider.refused) > refusals + 5, timeout=60)
                 await seen_moving(watcher, rider)
                 assert client.xrange(TRACK_STREAM, count=1) == first
                 assert length <= client.xlen(TRACK_STREAM) <= length + 2  # a smaller one may still have found room
                 assert client.memory_usage(TRACK_STREAM) < 2 * STREAM_LIMIT_BYTES
             running.worker()
             before = rider.newest
-            await eventually(lambda: rider.acked_after(before) > 3, timeout=30)
+            await eventually(lambda: rider.acked_after(before) > 3, timeout=60)
             await says(node, 200, stream="healthy")
             assert await filling.ask("track:stop", {"track_id": track, "last_seq": seq - 1}) == {}
             await rider.finish()

@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
 import httpx
@@ -13,19 +13,27 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from tests.e2e.door import door
-from tests.e2e.phones import Account, Phone, fix, new_id, now_ms, register
-from tests.e2e.processes import Node, Site
+from tests.e2e.phones import CONNECT_SECONDS, Account, Phone, fix, new_id, now_ms, register
+from tests.e2e.processes import ANSWERED_WITHIN_SECONDS, Node, Site
 from tests.e2e.raw import RawClient, raw_client
 from tests.e2e.test_javascript_client import Browser, Way, browser
 from tests.realtime.serving import StalledClient
 from tests.support import eventually
 
-NOTICE_SECONDS = 1.5
-LIMIT_SECONDS = 4.0
-AWAY_SECONDS = 5.0
+NOTICE_SECONDS = 4.0
+"""Long enough for what happens meanwhile, on a machine that is busy."""
+TICK_SECONDS = 60.0
+LIMIT_SECONDS = 60.0
+SHORT_SECONDS = 3.0
+"""The limit of a node that needs all of it."""
 # Acks wait for the group commit for longer than anything else here: only draining can bring them in time.
-SETTINGS = {"THROTTLECOVE_TICK_MILLISECONDS": "8000", "THROTTLECOVE_DRAIN_SECONDS": str(LIMIT_SECONDS)}
+SETTINGS = {
+    "THROTTLECOVE_TICK_MILLISECONDS": str(round(TICK_SECONDS * 1000)),
+    "THROTTLECOVE_DRAIN_SECONDS": str(LIMIT_SECONDS),
+}
 NOTICE = {"THROTTLECOVE_DRAIN_NOTICE_SECONDS": str(NOTICE_SECONDS)}
+TIMERS_MS = 5
+"""How inexact clocks and timers may be."""
 JAVASCRIPT = {
     "websocket": Way("json", ["websocket"]),
     "polling": Way("json", ["polling"]),
@@ -41,16 +49,17 @@ class Returning(Phone):
     def __init__(self, account: Account) -> None:
         super().__init__(account)
         self.client.reconnection = True
+        self.client.eio.request_timeout = CONNECT_SECONDS
 
 
 async def figure(node: Node, name: str) -> float:
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(timeout=ANSWERED_WITHIN_SECONDS) as http:
         text = (await http.get(f"{node.url}/metrics")).text
     return next(float(line.split()[1]) for line in text.splitlines() if line.startswith(f"{name} "))
 
 
 async def is_refusing(node: Node) -> bool:
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(timeout=ANSWERED_WITHIN_SECONDS) as http:
         answer = await http.get(f"{node.url}/ready")
     assert answer.status_code == 200 or "another one" in answer.json()["detail"]
     return answer.status_code == 503
@@ -76,19 +85,26 @@ async def test_clients_of_all_kinds_get_their_answers_and_are_back_within_second
         answers = await ask_all(javascript, phones)
         await eventually(lambda: all_taken(one, len(answers)))
 
+        newcomer = await register(two.url)
         entrance.leads_to = "two"
+        told, told_ms = time.monotonic(), now_ms()
         one.terminate()
-        told = time.monotonic()
         await eventually(lambda: is_refusing(one))
-        await assert_new_ones_are_sent_on(one, late, await register(two.url))
+        await assert_new_ones_are_sent_on(one, late, newcomer)
         assert [kept for _, kept in await asyncio.gather(*answers)] == [{}] * len(answers)
         for name in JAVASCRIPT:
-            await assert_it_came_back(javascript, name)
+            await assert_it_came_back(javascript, name, told_ms)
         for phone in phones:
-            await eventually(lambda phone=phone: [name for name, _ in phone.heard].count("session:ready") == 2)
-        assert time.monotonic() - told < NOTICE_SECONDS + AWAY_SECONDS
+            await eventually(
+                lambda phone=phone: [name for name, _ in phone.heard].count("session:ready") == 2, timeout=30
+            )
+        assert time.monotonic() - told < TICK_SECONDS  # some 2 s after the notice
         assert await ended(one) == 0, one.tail()
-        assert await figure(two, "throttlecove_sockets") == len(JAVASCRIPT) + len(PYTHON)
+
+        async def all_are_here() -> bool:
+            return await figure(two, "throttlecove_sockets") == len(JAVASCRIPT) + len(PYTHON)
+
+        await eventually(all_are_here)
 
 
 async def ask_all(javascript: Browser, phones: list[Returning]) -> list["asyncio.Future[list[Any]]"]:
@@ -117,7 +133,7 @@ async def stranger(node: Node) -> AsyncIterator[ClientConnection]:
 
 async def assert_new_ones_are_sent_on(node: Node, late: ClientConnection, account: Account) -> None:
     """A new connection is told to try elsewhere; who was on the way in hears when to go."""
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(timeout=ANSWERED_WITHIN_SECONDS) as http:
         answer = await http.get(f"{node.url}/socket.io/?EIO=4&transport=polling")
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
     assert answer.json() == {"code": 4, "message": "This server is stopping: reconnect to another one"}
@@ -132,16 +148,19 @@ async def assert_new_ones_are_sent_on(node: Node, late: ClientConnection, accoun
     assert late.close_code == 4012
 
 
-async def assert_it_came_back(javascript: Browser, name: str) -> None:
-    """By itself, once it was told and not before; to Socket.IO it is a new socket, which resumes by our event."""
+async def assert_it_came_back(javascript: Browser, name: str, told_ms: int) -> None:
+    """By itself, when it was told to and not before; to Socket.IO it is a new socket, which resumes by our event."""
     await javascript.hears("session:ready", times=2, name=name)
     (drain,) = javascript.heard("session:drain", name)
-    assert NOTICE_SECONDS * 500 < drain[0]["reconnect_after_ms"] < 3000
-    (reason,) = javascript.heard("disconnect", name)
-    own = name == "obedient"
-    assert (reason[0] == "io client disconnect") is own
+    after_ms = drain[0]["reconnect_after_ms"]
+    assert NOTICE_SECONDS * 500 < after_ms < (NOTICE_SECONDS + LIMIT_SECONDS / 2) * 1000
+    ((reason, left_ms),) = javascript.departures(name)
+    assert left_ms > told_ms + after_ms - TIMERS_MS
+    # Who goes by itself has a quarter of a second for it, which a busy machine may take from it.
+    goes_by_itself = reason == "io client disconnect"
+    assert name == "obedient" or not goes_by_itself
     codes = [said["code"] for (said,) in javascript.heard("error", name)]
-    assert codes == [] if own else codes in (["stopping"], [])
+    assert codes == [] if goes_by_itself else codes in (["stopping"], [])
     assert {connected[2] for connected in javascript.heard("connect", name)} == {None}  # `socket.recovered`
     streams = javascript.heard("session:ready", name)[0][0]["streams"]
     stood = {stream: {"epoch": head["epoch"], "seq": head["head"]} for stream, head in streams.items()}
@@ -151,20 +170,27 @@ async def assert_it_came_back(javascript: Browser, name: str) -> None:
 
 async def test_clients_that_never_read_do_not_hold_a_node_up(one_site: Site) -> None:
     """One node has all its time and takes no more; the other would wait for long, and is told a second time."""
-    patient, hurried = await one_site.nodes("one", "two", **SETTINGS)
+    short = {**SETTINGS, "THROTTLECOVE_DRAIN_SECONDS": str(SHORT_SECONDS)}
+    (patient,), (hurried,) = await asyncio.gather(one_site.nodes("one", **short), one_site.nodes("two", **SETTINGS))
     account = await register(patient.url)
     async with crowd_that_never_reads(patient, account) as one, crowd_that_never_reads(hurried, account) as two:
         began = time.monotonic()
         patient.terminate()
         hurried.terminate()
-        await eventually(lambda: time.monotonic() > began + 0.4)
+        patience = asyncio.create_task(seconds_until_ended(patient, began))
+        await eventually(lambda: "session:drain" in [name for name, _ in two.events])
+        heard = time.monotonic()
+        await eventually(lambda: time.monotonic() > heard + 0.4)
         hurried.terminate()
-        assert await ended(hurried) == 0, hurried.tail()
-        assert time.monotonic() - began < 0.75 * LIMIT_SECONDS
-        assert patient.runs
-        assert await ended(patient) == 0, patient.tail()
-        assert time.monotonic() - began < LIMIT_SECONDS + 1.0
+        assert await seconds_until_ended(hurried, began) < LIMIT_SECONDS / 2
+        assert SHORT_SECONDS / 2 < await patience < LIMIT_SECONDS / 2
         assert [await reading.ended() for reading in (one, two)] == [4012, 4012]
+
+
+async def seconds_until_ended(node: Node, began: float) -> float:
+    """By the monotonic clock, when it ends well."""
+    assert await ended(node) == 0, node.tail()
+    return time.monotonic() - began
 
 
 @asynccontextmanager
@@ -172,7 +198,7 @@ async def crowd_that_never_reads(node: Node, account: Account) -> AsyncIterator[
     """A socket and a page's connection for which much waits; what is given is a client that does read."""
     auth = json.dumps({"token": account.access_token, "device_id": account.device_id})
     async with StalledClient.open(node.port, "40" + auth) as stalled, raw_client(node, account) as reading:
-        await stalled.read_until(b"session:ready")
+        await stalled.read_until(b"session:ready", within=CONNECT_SECONDS)
         stalled.stop_reading()
         for _ in range(900):
             stalled.emit("x" * 100, {})  # refused at length, which it does not read
@@ -180,8 +206,12 @@ async def crowd_that_never_reads(node: Node, account: Account) -> AsyncIterator[
         reader, writer = await asyncio.open_connection("127.0.0.1", node.port, limit=1024)
         reader._transport.pause_reading()  # type: ignore[attr-defined]
         writer.write(b"GET /openapi.json HTTP/1.1\r\nHost: node\r\n\r\n" * 50)
-        yield reading
-        writer.transport.abort()
+        try:
+            yield reading
+        finally:
+            writer.transport.abort()
+            with suppress(OSError):
+                await writer.wait_closed()
 
 
 async def waits(node: Node) -> bool:

@@ -19,8 +19,12 @@ async def test_everybody_hears_it_or_one_client_alone(pair: Pair) -> None:
 
             await eventually(both_have_heard)  # a node hears of everybody soon after its first client has come
             sid = there.client.get_sid()
-            await emitter.emit("notice", {"text": "for you"}, to=[sid])
-            await eventually(lambda: ("notice", {"text": "for you"}) in there.heard)
+
+            async def one_has_heard() -> bool:
+                await emitter.emit("notice", {"text": "for you"}, to=[sid])
+                return ("notice", {"text": "for you"}) in there.heard
+
+            await eventually(one_has_heard)
             assert ("notice", {"text": "for you"}) not in here.heard
     finally:
         await emitter.aclose()

@@ -60,7 +60,7 @@ class Browser:
         self._next_ack += 1
         wanted = self._next_ack
         self.tell(do="emit", name=name, event=event, payload=payload, id=wanted)
-        await eventually(lambda: any(report.get("ack") == wanted for report in self.reports), timeout=15)
+        await eventually(lambda: any(report.get("ack") == wanted for report in self.reports), timeout=60)
         return next(report["answer"] for report in self.reports if report.get("ack") == wanted)
 
     def riders(self) -> set[int]:
@@ -78,9 +78,14 @@ class Browser:
         """The arguments of these events, oldest first."""
         return [report["args"] for report in self.reports if (report["name"], report.get("event")) == (name, event)]
 
+    def departures(self, name: str) -> list[tuple[str, int]]:
+        """Why it was disconnected, and when, in milliseconds since 1970."""
+        found = [one for one in self.reports if (one["name"], one.get("event")) == (name, "disconnect")]
+        return [(one["args"][0], one["at"]) for one in found]
+
     async def hears(self, event: str, times: int = 1, name: str = "phone") -> list[list[Any]]:
         """The same, once there are so many."""
-        await eventually(lambda: len(self.heard(event, name)) >= times, timeout=15)
+        await eventually(lambda: len(self.heard(event, name)) >= times, timeout=60)
         return self.heard(event, name)
 
 

@@ -29,7 +29,7 @@ async def finished(site: Site, track: str, *, points: int) -> asyncpg.Record:
         query = """SELECT fixes, stored, distance_metres, duration_seconds, ST_NPoints(line) AS points,
                           ST_Y(ST_EndPoint(line)) AS ends, ST_IsValidTrajectory(line) AS valid
                    FROM tracks WHERE id = $1 AND finished_at IS NOT NULL AND NOT recompute AND stored = $2"""
-        return await eventually(lambda: sql.fetchrow(query, track, points), timeout=30)
+        return await eventually(lambda: sql.fetchrow(query, track, points), timeout=60)
     finally:
         await sql.close()
 

@@ -5,14 +5,11 @@ import csv
 import sys
 from pathlib import Path
 
-import pytest
-
 from tests.e2e.processes import Site
 
 WANTED = ["location:update", "location:batch", "map:watch", "from send to sight", "reconnect", "from batch to computed"]
 
 
-@pytest.mark.timeout(120)
 async def test_riders_watchers_readers_and_tunnels_without_a_failure(one_site: Site, tmp_path: Path) -> None:
     node = await one_site.node()
     one_site.worker()

@@ -8,13 +8,13 @@ import asyncio
 import json
 import re
 import struct
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID
 
-import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
@@ -29,8 +29,9 @@ from realtime.hub.records import Item, LiveRecord, unpack
 from server.settings import Settings
 from server.stack import PostgresServer, RedisServer
 from tests.e2e.outages import says
-from tests.e2e.phones import Account, around, draw_zone, now_ms, phone, register
-from tests.e2e.processes import Node, Pair, Site, pair_of, site
+from tests.e2e.phones import CONNECT_SECONDS, Account, around, draw_zone, now_ms, phone, register, rest_client
+from tests.e2e.processes import ANSWERED_WITHIN_SECONDS, Node, Pair, Site, pair_of, site
+from tests.e2e.promises import least
 from tests.support import eventually
 from tests.support.databases import Databases
 from tests.support.servers import new_redis, running
@@ -77,13 +78,15 @@ def roads(draw: some.DrawFn) -> Roads:
     return Roads(zones, [*draw(some.lists(point, min_size=20, max_size=30)), *through])
 
 
-async def ride(account: Account, path: list[tuple[float, float]]) -> None:
-    """Two minutes pass between two points, by the phone's clock."""
+async def ride(account: Account, path: list[tuple[float, float]], seen: "Seen", zones: list[Zone]) -> None:
+    """Two minutes pass between two points, by the phone's clock; it stays at each until a watcher has seen it there."""
     async with phone(account) as device:
         track = await device.start_track()
         began = now_ms() - 120_000 * len(path)
         for seq, place in enumerate(path):
             assert await device.move(track, seq, *place, timestamp=began + 120_000 * seq) == {}
+            if not _within(zones, *place, margin=-20):
+                await eventually(lambda place=place: _times(seen, "watcher", account.rider, place))
 
 
 # What is recorded
@@ -123,16 +126,16 @@ async def watching(node: Node, seen: Seen, place: tuple[float, float]) -> AsyncI
         box = {**around(*place, degrees=0.12), "zoom": 10}
         box["bounds"] = [(degrees + 540) % 360 - 180 for degrees in box["bounds"]]
         await websocket.send("40" + json.dumps(auth))
-        watched = asyncio.Event()
-        hearing = asyncio.create_task(_hear(websocket, seen, watched))
-        await eventually(lambda: any(b"session:ready" in raw for _, raw in seen.raw))
+        ready, watched = asyncio.Event(), asyncio.Event()
+        hearing = asyncio.create_task(_hear(websocket, seen, ready, watched))
+        await asyncio.wait_for(ready.wait(), CONNECT_SECONDS)
         await websocket.send("427" + json.dumps(["map:watch", box]))
-        await asyncio.wait_for(watched.wait(), 5)
+        await asyncio.wait_for(watched.wait(), ANSWERED_WITHIN_SECONDS)
         yield
     await hearing
 
 
-async def _hear(websocket: object, seen: Seen, watched: asyncio.Event) -> None:
+async def _hear(websocket: object, seen: Seen, ready: asyncio.Event, watched: asyncio.Event) -> None:
     origins: dict[str, list[float]] = {}
     async for text in websocket:  # type: ignore[attr-defined]
         seen.raw.append(("watcher", text.encode()))
@@ -140,6 +143,8 @@ async def _hear(websocket: object, seen: Seen, watched: asyncio.Event) -> None:
             await websocket.send("3")  # type: ignore[attr-defined]
         elif text.startswith('42["location:frame"'):
             seen.add_frame(json.loads(text[2:])[1], origins)
+        elif text.startswith('42["session:ready"'):
+            ready.set()
         elif text.startswith("437"):
             assert "error" not in text, text
             watched.set()
@@ -220,13 +225,17 @@ def _needles(latitude: float, longitude: float) -> list[bytes]:
 _NUMBER = re.compile(rb"-?\d{1,3}\.\d{3,}")
 
 
-def assert_nothing_leaked(seen: Seen, zones: list[Zone], rider: int, path: list[tuple[float, float]]) -> None:
+def assert_nothing_leaked(
+    seen: Seen, zones: list[Zone], rider: int, path: list[tuple[float, float]], beside: list[tuple[float, float]]
+) -> None:
     leaks = [place for place in seen.of(rider) if _within(zones, *place[1:], margin=-ROUNDING_METRES)]
     assert not leaks, leaks[:3]
     inner = {needle for place in path if _within(zones, *place) for needle in _needles(*place)}
     centres = {needle for zone in zones for needle in _needles(zone.latitude, zone.longitude)}
+    # Two points of a path may be so close that the other rider's stop at one is, rounded, this rider's at the other.
+    shown = {needle for place in beside for needle in _needles(*place)}
     everything = b"\n".join(raw for _, raw in seen.raw)
-    assert not [needle for needle in inner | centres if needle in everything]
+    assert not [needle for needle in (inner | centres) - shown if needle in everything]
 
 
 def assert_logs_are_silent(log: Path, begin: int, zones: list[Zone]) -> None:
@@ -250,21 +259,24 @@ async def ride_and_record(pair: Pair, drawn: Roads) -> None:
         watching(pair.one, seen, middle),
         watching(pair.two, seen, middle),
     ):
-        await asyncio.gather(ride(zoned, path), ride(free, beside))
-        last = [round(degrees, 5) for degrees in beside[-1]]
+        await asyncio.gather(ride(zoned, path, seen, zones), ride(free, beside, seen, []))
+        last = beside[-1]
         await eventually(lambda: _times(seen, "watcher", free.rider, last) >= 2)
         await eventually(lambda: _times(seen, "kept", free.rider, last))
     assert {place[0] for place in seen.of(free.rider) if _within(zones, *place[1:])} == {"watcher", "bus", "kept"}
     if not all(_within(zones, *place, margin=-20) for place in path):
         assert {place[0] for place in seen.of(zoned.rider)} == {"watcher", "bus", "kept"}
-    assert_nothing_leaked(seen, zones, zoned.rider, path)
+    assert_nothing_leaked(seen, zones, zoned.rider, path, beside)
     for log, begin in logs.items():
         assert_logs_are_silent(log, begin, zones)
 
 
-def _times(seen: Seen, where: str, rider: int, place: list[float]) -> int:
+def _times(seen: Seen, where: str, rider: int, place: tuple[float, float]) -> int:
     shown = [entry for entry in seen.of(rider) if entry[0] == where]
-    return sum(abs(latitude - place[0]) + abs(longitude - place[1]) < 3e-5 for _, latitude, longitude in shown)
+    return sum(
+        abs(latitude - place[0]) + abs((longitude - place[1] + 180) % 360 - 180) < 3e-5
+        for _, latitude, longitude in shown
+    )
 
 
 @pytest.fixture(scope="module")
@@ -305,9 +317,19 @@ async def shown(pair: Pair) -> AsyncIterator[tuple[Account, Callable[[], list[bo
 
 
 async def share(account: Account, node: Node, **choice: object) -> None:
-    async with httpx.AsyncClient(base_url=node.url, headers=account.headers) as client:
+    async with rest_client(account, node.url) as client:
         answer = await client.put("/v1/users/sharing", json=choice)
     assert answer.status_code == 200, answer.text
+
+
+async def seconds_until_hidden(account: Account, node: Node, sees: Callable[[], list[bool]], **choice: object) -> float:
+    """What a choice takes, from its answer on, until nobody sees the dot."""
+    await share(account, node, audience="public")
+    await eventually(lambda: all(sees()))
+    await share(account, node, **choice)
+    began = time.monotonic()
+    await eventually(lambda: not any(sees()))
+    return time.monotonic() - began
 
 
 @pytest.mark.parametrize("latitude", [HERE[0], HERE[0] + 0.05])
@@ -315,28 +337,28 @@ async def test_a_zone_drawn_around_a_rider_who_stands_hides_the_dot(pair: Pair, 
     async with shown(pair) as (anna, sees):
         await draw_zone(anna, latitude, HERE[1], 300.0)
         if latitude == HERE[0]:
-            await eventually(lambda: not any(sees()), timeout=2)
+            await eventually(lambda: not any(sees()))
         else:
-            await eventually(lambda: all(sees()), timeout=2)
+            await eventually(lambda: all(sees()))
 
 
 async def test_sharing_with_nobody_hides_the_dot_at_once(pair: Pair) -> None:
     async with shown(pair) as (anna, sees):
-        await share(anna, pair.two, audience="nobody")
-        await eventually(lambda: not any(sees()), timeout=1)
+        await least(1, lambda: seconds_until_hidden(anna, pair.two, sees, audience="nobody"))
 
 
 async def test_sharing_with_followers_takes_the_dot_off_the_public_map(pair: Pair) -> None:
     async with shown(pair) as (anna, sees):
-        await share(anna, pair.one, audience="followers")
-        await eventually(lambda: not any(sees()), timeout=1)
+        await least(1, lambda: seconds_until_hidden(anna, pair.one, sees, audience="followers"))
 
 
 async def test_a_dot_is_hidden_when_its_audience_ends(pair: Pair) -> None:
     async with shown(pair) as (anna, sees):
-        await share(anna, pair.two, audience="public", expires_at=now_ms() + 1500)
-        await eventually(lambda: all(sees()), timeout=1)
-        await eventually(lambda: not any(sees()), timeout=4)
+        ends = now_ms() + 1500
+        await share(anna, pair.two, audience="public", expires_at=ends)
+        await eventually(lambda: not all(sees()))
+        assert now_ms() >= ends
+        await eventually(lambda: not any(sees()))
 
 
 async def test_a_dot_is_hidden_when_its_audience_ends_though_its_phone_has_gone(pair: Pair) -> None:
@@ -344,10 +366,16 @@ async def test_a_dot_is_hidden_when_its_audience_ends_though_its_phone_has_gone(
     async with phone(await register(pair.two.url)) as watcher:
         await watcher.ask("map:watch", around(*HERE))
         async with phone(anna) as rider:
-            await rider.ask("sharing:set", {"audience": "public", "expires_at": now_ms() + 2000})
-            await rider.move(await rider.begin_track(), 0, *HERE)
-            await eventually(lambda: watcher.sees(anna.rider))
-        await eventually(lambda: watcher.sees(anna.rider) is None, timeout=5)
+            track = await rider.begin_track()
+
+            async def is_seen() -> bool:
+                """On a busy machine the audience may have ended before: it gets another one."""
+                await rider.ask("sharing:set", {"audience": "public", "expires_at": now_ms() + 2000})
+                await rider.move(track, now_ms() % 1_000_000, *HERE)
+                return watcher.sees(anna.rider) is not None
+
+            await eventually(is_seen, timeout=30, every=1.0)
+        await eventually(lambda: watcher.sees(anna.rider) is None)
 
 
 async def test_a_rider_whose_policy_nobody_can_look_up_is_hidden(
@@ -368,9 +396,9 @@ async def test_a_rider_whose_policy_nobody_can_look_up_is_hidden(
             await forget_policies(alone)
             async with phone(anna, nodes.two.url) as rider:
                 assert await rider.move(track, 1, *HERE) == {}
-                await eventually(lambda: watcher.sees(anna.rider) is None, timeout=5)
+                await eventually(lambda: watcher.sees(anna.rider) is None, timeout=30)
                 own_postgres.start()
-                await eventually(lambda: watcher.sees(anna.rider), timeout=15)
+                await eventually(lambda: watcher.sees(anna.rider), timeout=60)
 
 
 async def forget_policies(running_site: Site) -> None:

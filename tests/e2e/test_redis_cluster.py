@@ -4,7 +4,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.e2e.processes import pair_of, site
+from tests.e2e.processes import ANSWERED_WITHIN_SECONDS, pair_of, site
 from tests.e2e.test_main_job import test_a_position_is_seen_on_another_node_and_stored_once as see_and_store
 from tests.support import eventually
 from tests.support.redis_topologies import RedisCluster
@@ -17,12 +17,17 @@ async def test_a_position_goes_its_way_over_a_cluster(
         nodes = await pair_of(running)
         running.worker()
         await see_and_store(nodes)
-        async with httpx.AsyncClient(base_url=nodes.one.url) as client:
-            metrics = (await client.get("/metrics")).text
-            assert "throttlecove_bus_connected 1.0" in metrics
-            assert "throttlecove_rooms_connected 1.0" in metrics
-            ready = await client.get("/ready")
-            assert (ready.status_code, ready.json()["status"]) == (200, "healthy"), ready.text
+        async with httpx.AsyncClient(base_url=nodes.one.url, timeout=ANSWERED_WITHIN_SECONDS) as client:
+
+            async def all_is_well() -> bool:
+                metrics = (await client.get("/metrics")).text
+                assert "throttlecove_bus_connected 1.0" in metrics
+                assert "throttlecove_rooms_connected 1.0" in metrics
+                ready = await client.get("/ready")
+                assert (ready.status_code, ready.json()["status"]) == (200, "healthy"), ready.text
+                return True
+
+            await eventually(all_is_well, timeout=30)
             redis_cluster.masters()[0].kill()
 
             async def says_so() -> bool:

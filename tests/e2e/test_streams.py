@@ -4,11 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from server.stack import PostgresServer, RedisServer
 from tests.e2e.outages import is_healthy, outage
-from tests.e2e.phones import Account, Phone, phone, register
+from tests.e2e.phones import Account, Phone, phone, register, rest_client
 from tests.e2e.processes import Pair, site
 from tests.e2e.test_javascript_client import Way, browser
 from tests.support import eventually
@@ -37,7 +35,7 @@ async def test_every_device_hears_a_choice_once_and_in_order(pair: Pair) -> None
         assert standing["head"] == 0
         for audience in (CHOICES * 3)[:-1]:
             await near.share(audience)
-        async with httpx.AsyncClient(base_url=pair.two.url, headers=account.headers) as app:
+        async with rest_client(account, pair.two.url) as app:
             answer = await app.put("/v1/users/sharing", json={"audience": CHOICES[-1]})
         assert answer.status_code == 200
         for device in (near, far):
@@ -97,7 +95,7 @@ async def test_no_outage_costs_an_event_or_gives_one_twice(
                 async with phone(account) as late:
                     known = late.ready["streams"][own(account)]  # this node has it in mind
                     assert known == {"epoch": standing["epoch"], "head": 3}
-            await eventually(lambda: is_healthy(one), timeout=20)
+            await eventually(lambda: is_healthy(one), timeout=40)
             await near.share("followers")
             await all_hear(4)
 

@@ -63,11 +63,11 @@ class Ride:
         timestamp = self.began_ms + 10_000 * seq
         assert await device.move(track or self.track, seq, *place, timestamp=timestamp) == {}
 
-    async def shown_at(self, place: tuple[float, float], *, timeout: float = 5) -> None:
+    async def shown_at(self, place: tuple[float, float], *, timeout: float = 20) -> None:
         for watcher in self.watchers:
             await eventually(lambda watcher=watcher: watcher.sees(self.account.rider) == place, timeout=timeout)
 
-    async def gone(self, *, timeout: float = 5) -> None:
+    async def gone(self, *, timeout: float = 20) -> None:
         for watcher in self.watchers:
             await eventually(lambda watcher=watcher: watcher.sees(self.account.rider) is None, timeout=timeout)
 
@@ -283,6 +283,6 @@ def short_lived(database_url: str, own_redis: RedisServer, tmp_path: Path) -> It
 
 async def test_a_phone_that_fell_silent_leaves_the_map(short_lived: Site) -> None:
     async with riding(await pair_of(short_lived)) as ride:
-        await ride.gone(timeout=LIFE_SECONDS + 3)
+        await ride.gone(timeout=10 * LIFE_SECONDS)
         await ride.move(ride.rider, 1, north(1))
         await ride.shown_at(north(1))
