@@ -23,6 +23,7 @@ from loadtests.bench.wire.report import table
 from loadtests.bench.wire.results import NODE, OURS, Reading, Results
 from loadtests.bench.wire.workspace import workspace
 from server.stack import RedisServer
+from tests.support import eventually
 
 SHORT = Plan(
     load=0.3, warm_up=0.2, idle_load=0.3, crowd_minutes=1, crowd_idle=0, cuts=1, between_restarts=1
@@ -123,9 +124,7 @@ async def test_a_refused_resume_is_asked_again() -> None:
     line.ready(head=1)
     _, (_, on_answer) = line.said.pop()
     on_answer({"error": {"code": "unavailable"}})
-    async with asyncio.timeout(2):
-        while not line.said:
-            await asyncio.sleep(0)
+    await eventually(lambda: line.said)
     line.answer(recovered=True, head=1, seqs=(1,))
     assert line.device.account.errors == {"unavailable": 1}
     assert line.device.received == {1}
