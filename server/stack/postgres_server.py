@@ -182,6 +182,9 @@ class PostgresServer(PrivateServer):
             lambda: not any(map(processes.is_alive, orphans)), timeout_seconds=_ORPHANS_WITHIN_SECONDS
         ):
             processes.send(orphans, signal.SIGKILL)
+            processes.wait_until(
+                lambda: not any(map(processes.is_alive, orphans)), timeout_seconds=_ORPHANS_WITHIN_SECONDS
+            )
 
 
 def _is_own_directory(path: Path) -> bool:

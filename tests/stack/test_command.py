@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import psutil
+import pytest
 import redis
 
 
@@ -14,6 +15,7 @@ def stack_command(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=50)
 
 
+@pytest.mark.timeout(240)
 def test_start_status_and_stop(home: Path) -> None:
     started = stack_command("start", "--dir", str(home), "--json")
     assert started.returncode == 0, started.stderr

@@ -37,8 +37,8 @@ async def test_a_test_finds_its_redis_database_empty(redis_url: str, _turn: int)
 async def test_own_servers_are_running_and_apart_from_the_shared_ones(
     own_redis: RedisServer, own_postgres: PostgresServer, redis_url: str, empty_database_url: str
 ) -> None:
-    assert own_redis.is_healthy()
-    assert own_postgres.is_healthy()
+    await eventually(own_redis.is_healthy)
+    await eventually(own_postgres.is_healthy)
     assert own_redis.url.rpartition("/")[0] not in redis_url
     assert str(own_postgres.port) not in empty_database_url
 

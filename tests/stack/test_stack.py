@@ -16,6 +16,7 @@ import redis.asyncio
 from server import stack
 from server.stack import PostgresServer, RedisServer, StackAddress, StackError
 from server.stack.ports import HOST, free_port
+from tests.support import eventually
 
 pytestmark = pytest.mark.timeout(180)  # clusters are made here, and come up again and again
 
@@ -117,7 +118,7 @@ async def test_a_port_that_another_program_has_taken_is_exchanged(home: Path, re
     assert ports.isdisjoint({server.port for server in stack.status(home)})
     assert sum("taken by another program" in line for line in report) == 2
     assert after.redis_url != before.redis_url
-    assert all(server.healthy for server in stack.status(home))
+    await eventually(lambda: all(server.healthy for server in stack.status(home)))
     for listener in foreign:
         listener.close()
 

@@ -12,7 +12,7 @@ from server.stack import RedisServer
 
 def test_a_write_to_a_connection_that_uvloop_has_closed_is_a_lost_connection(own_redis: RedisServer) -> None:
     async def write_after_the_end() -> None:
-        async with create_redis(own_redis.url, name="test", timeout_seconds=1) as client:
+        async with create_redis(own_redis.url, name="test", timeout_seconds=20) as client:
             connection = client.connection_pool.make_connection()  # type: ignore[no-untyped-call]
             await connection.connect()
             connection._writer.transport.abort()
