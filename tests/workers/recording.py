@@ -128,9 +128,9 @@ class Recording:
         return entry_id
 
     @asynccontextmanager
-    async def database(self, set_up: str = WRITER_SET_UP) -> AsyncIterator[Database]:
+    async def database(self, set_up: str = WRITER_SET_UP, **options: float) -> AsyncIterator[Database]:
         """A worker's connection."""
-        database = Database(DatabaseOptions(self.database_url), name="test", set_up=set_up)
+        database = Database(DatabaseOptions(self.database_url, **options), name="test", set_up=set_up)
         try:
             yield database
         finally:
@@ -161,7 +161,7 @@ class Recording:
                 await task
                 await redis.aclose()
 
-    async def until_drained(self, *, timeout: float = 20) -> None:
+    async def until_drained(self, *, timeout: float = 40) -> None:
         """Wait until every entry is acknowledged."""
 
         async def drained() -> bool:
@@ -171,7 +171,7 @@ class Recording:
 
     async def finish(self, clock: Clock | None = None, **options: Any) -> int:
         """Compute what is due (at NOW, unless the clock says otherwise); how many tracks."""
-        async with self.database("") as database:
+        async with self.database("", idle_in_transaction_seconds=600) as database:
             finisher = Finisher(database, clock or ManualClock(NOW), _options(options), self.metrics)
             return await finisher.finish_due()
 

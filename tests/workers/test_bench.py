@@ -4,9 +4,12 @@ import asyncio
 import json
 import sys
 
+import pytest
+
 from tests.workers.recording import ROOT
 
 
+@pytest.mark.timeout(300)
 async def test_the_bench_tells_the_figures_of_both_kinds_of_traffic() -> None:
     command = [sys.executable, "-m", "loadtests.bench", "tracks", "--rounds", "1", "--fixes", "3000", "--json"]
     process = await asyncio.create_subprocess_exec(

@@ -19,6 +19,8 @@ from tests.workers.recording import Recording, Ride, recording_on
 
 FIXES = 100
 
+pytestmark = pytest.mark.timeout(180)  # processes start and end here again and again
+
 
 @contextmanager
 def ending(*workers: subprocess.Popen[bytes]) -> Iterator[None]:
@@ -46,12 +48,12 @@ async def assert_exactly_once(recording: Recording, rides: list[Ride], count: in
     assert await recording.dead_letters() == []
 
 
-async def until_finished(recording: Recording, rides: list[Ride], *, timeout: float = 20) -> None:
+async def until_finished(recording: Recording, rides: list[Ride]) -> None:
     async def finished() -> bool:
         rows = [await recording.track(ride) for ride in rides]
         return all(row["finished_at"] is not None and not row["recompute"] for row in rows)
 
-    await eventually(finished, timeout=timeout)
+    await eventually(finished, timeout=40)
 
 
 async def stored(recording: Recording) -> int:
@@ -67,7 +69,7 @@ async def test_a_worker_killed_again_and_again_stores_each_fix_once(recording: R
     for _ in range(6):
         worker = recording.start_worker(batch_bytes=20_000, read_entries=2)
         with ending(worker):
-            await eventually(lambda: is_at_work(recording), timeout=20)
+            await eventually(lambda: is_at_work(recording), timeout=30)
             moment = asyncio.get_running_loop().time() + chance.uniform(0, 0.15)
             await eventually(lambda moment=moment: asyncio.get_running_loop().time() >= moment)
             worker.send_signal(signal.SIGKILL)
@@ -86,24 +88,35 @@ async def is_at_work(recording: Recording) -> bool:
     return lag.in_hand > 0 or lag.entries == 0
 
 
+async def writer_waits(recording: Recording) -> bool:
+    """Whether a worker has begun to store a batch, and waits for what this connection holds."""
+    await recording.sql.execute("SELECT pg_stat_clear_snapshot()")
+    query = """
+        SELECT count(*) FROM pg_stat_activity
+        WHERE application_name = 'throttlecove-writer' AND pg_backend_pid() = ANY(pg_blocking_pids(pid))
+    """
+    return bool(await recording.sql.fetchval(query))
+
+
 async def test_a_paused_worker_that_wakes_up_does_no_harm(recording: Recording) -> None:
     rides = [await recording.ride() for _ in range(8)]
     await fill(recording, rides, 30)
-    # Asleep in the middle of a COPY it keeps its locks until this.
-    sleeper = recording.start_worker(batch_bytes=20_000, read_entries=2, statement_timeout_seconds=3)
+    sleeper = recording.start_worker(batch_bytes=20_000, read_entries=2)
     with ending(sleeper):
-        await eventually(lambda: is_at_work(recording), timeout=20)
-        sleeper.send_signal(signal.SIGSTOP)
+        async with recording.sql.transaction():
+            await recording.sql.execute("LOCK TABLE tracks IN EXCLUSIVE MODE")
+            await eventually(lambda: writer_waits(recording), timeout=30, every=0.05)
+            sleeper.send_signal(signal.SIGSTOP)
         assert (await stream_lag(recording.redis)).entries > 0
         other = recording.start_worker()
         with ending(other):
-            await recording.until_drained(timeout=30)
+            await recording.until_drained()
             before = await stored(recording)
             sleeper.send_signal(signal.SIGCONT)
             more = await recording.ride()
             await recording.append(more.fixes(range(FIXES)))
             sleeper.send_signal(signal.SIGTERM)
-            await eventually(lambda: sleeper.poll() is not None)
+            await eventually(lambda: sleeper.poll() is not None, timeout=30)
             await recording.until_drained()
             assert await stored(recording) == before + FIXES
     await assert_exactly_once(recording, rides, 30 * FIXES)
@@ -114,10 +127,10 @@ async def test_told_to_stop_it_stores_what_it_has_and_leaves_the_group(recording
     worker = recording.start_worker(worker_id="leaving")
     with ending(worker):
         await fill(recording, rides, 5)
-        await eventually(lambda: stored(recording), timeout=20)
+        await eventually(lambda: stored(recording), timeout=30)
         assert await eventually(lambda: recording.redis.get("worker:leaving"))
         worker.send_signal(signal.SIGTERM)
-        await eventually(lambda: worker.poll() is not None)
+        await eventually(lambda: worker.poll() is not None, timeout=30)
         assert worker.returncode == 0
     assert (await stream_lag(recording.redis)).in_hand == 0
     assert await recording.redis.xinfo_consumers(TRACK_STREAM, WRITERS_GROUP) == []
@@ -130,7 +143,7 @@ async def test_three_workers_share_the_work(recording: Recording) -> None:
     with ending(*workers):
         await fill(recording, rides, 30)
         await fill(recording, rides, 30)  # phones that heard no answer send everything again
-        await recording.until_drained(timeout=30)
+        await recording.until_drained()
         await until_finished(recording, rides)
     await assert_exactly_once(recording, rides, 30 * FIXES)
 
@@ -158,13 +171,14 @@ async def test_without_postgres_entries_wait_and_are_stored_when_it_is_back(serv
     await recording.append(*(ride.start() for ride in rides))
     worker = recording.start_worker(statement_timeout_seconds=1, connect_timeout_seconds=1)
     with ending(worker):
-        await eventually(recording.sql_sees_tracks, timeout=20)
+        await recording.until_drained()  # acknowledged as well: it is not among those that wait
+        assert await recording.sql_sees_tracks()
         await asyncio.to_thread(getattr(servers.postgres, fault))
         await fill(recording, rides, 10)
-        await eventually(lambda: is_held(recording, 11))
+        await eventually(lambda: is_held(recording, 11), timeout=30)
         assert worker.poll() is None
         await asyncio.to_thread(servers.postgres.resume if fault == "pause" else servers.postgres.start)
-        await recording.until_drained(timeout=40)
+        await recording.until_drained()
         async with recording_on(servers.postgres.url, servers.redis.url) as later:
             await until_finished(later, rides)
             await assert_exactly_once(later, rides, 10 * FIXES)
@@ -186,7 +200,7 @@ async def test_postgres_killed_in_the_middle_of_much_work(servers: Servers) -> N
             await eventually(lambda: is_at_work(recording), timeout=30)
             await asyncio.to_thread(servers.postgres.kill)
             await asyncio.to_thread(servers.postgres.start)
-        await recording.until_drained(timeout=40)
+        await recording.until_drained()
     async with recording_on(servers.postgres.url, servers.redis.url) as later:
         await assert_exactly_once(later, rides, 60 * FIXES)
 
@@ -198,14 +212,14 @@ async def test_without_redis_the_worker_waits_and_goes_on_where_it_was(servers: 
     await fill(recording, rides, 60)
     worker = recording.start_worker(batch_bytes=20_000, read_entries=2, redis_timeout_seconds=0.5)
     with ending(worker):
-        await eventually(lambda: stored(recording), timeout=20)
+        await eventually(lambda: stored(recording), timeout=30)
         await asyncio.to_thread(getattr(servers.redis, fault))
         with pytest.raises((blocking_redis.RedisError, OSError)):
             blocking_redis.Redis.from_url(servers.redis.url, socket_timeout=0.2).ping()
         assert worker.poll() is None
         await asyncio.to_thread(servers.redis.resume if fault == "pause" else servers.redis.start)
         async with recording_on(servers.postgres.url, servers.redis.url) as later:
-            await later.until_drained(timeout=40)
+            await later.until_drained()
             await assert_exactly_once(later, rides, 60 * FIXES)
             assert worker.poll() is None
 
@@ -220,7 +234,7 @@ async def test_a_worker_that_starts_before_its_servers_waits_for_them(servers: S
         await asyncio.to_thread(servers.redis.start)
         await asyncio.to_thread(servers.postgres.start)
         async with recording_on(servers.postgres.url, servers.redis.url) as later:
-            await later.until_drained(timeout=30)
+            await later.until_drained()
             assert await later.seqs(ride) == list(range(5))
 
 
@@ -230,15 +244,15 @@ async def test_told_to_stop_while_postgres_is_gone_it_leaves_its_entries_to_othe
     await servers.recording.append(ride.fixes(range(5)))
     worker = servers.recording.start_worker()
     with ending(worker):
-        await eventually(lambda: is_held(servers.recording, 1), timeout=20)
+        await eventually(lambda: is_held(servers.recording, 1), timeout=30)
         worker.send_signal(signal.SIGTERM)
-        await eventually(lambda: worker.poll() is not None, timeout=20)
+        await eventually(lambda: worker.poll() is not None, timeout=30)
         assert worker.returncode == 0
     assert (await stream_lag(servers.recording.redis)).in_hand == 1
     await asyncio.to_thread(servers.postgres.start)
     successor = servers.recording.start_worker()
     with ending(successor):
-        await servers.recording.until_drained(timeout=20)
+        await servers.recording.until_drained()
     async with recording_on(servers.postgres.url, servers.redis.url) as later:
         assert await later.seqs(ride) == list(range(5))
 
@@ -251,4 +265,4 @@ async def test_partitions_are_there_before_the_first_fix(recording: Recording) -
             query = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'track_points'::regclass"
             return int(await recording.sql.fetchval(query)) == 3
 
-        await eventually(made, timeout=20)
+        await eventually(made, timeout=30)

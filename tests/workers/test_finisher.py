@@ -236,7 +236,9 @@ async def test_fixes_that_come_while_a_track_is_computed_have_it_computed_again(
 
 
 async def waits_for_lock(recording: Recording) -> bool:
-    return bool(await recording.sql.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"))
+    """Whether somebody waits for what this connection holds."""
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))"
+    return bool(await recording.sql.fetchval(waiting))
 
 
 async def test_a_track_that_cannot_be_computed_does_not_stand_in_the_way(recording: Recording) -> None:

@@ -163,7 +163,9 @@ batches = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
 @given(batches=batches)
 async def test_whatever_comes_in_whatever_order_the_first_write_of_each_fix_stays(
     recording: Recording, batches: Sequence[Sequence[tuple[int, Sequence[tuple[int, int]]]]]
