@@ -9,6 +9,7 @@ import structlog
 import uvicorn
 
 from domain.kit.clock import SystemClock
+from realtime.wire.engine import Engine
 from realtime.wire.quiet_server import QuietServer
 from realtime.wire.server import uvicorn_options
 from server.app import create_app
@@ -46,7 +47,7 @@ def serve(settings: Settings, host: str, port: int, child: ChildOptions | None =
         server_header=False,
         **uvicorn_options(node.wire.engine, siblings=None if siblings is None else siblings.giver),
     )
-    server = _Server(config, Stopping(node, health), settings.mode, siblings)
+    server = _Server(config, node.wire.engine, Stopping(node, health), settings.mode, siblings)
     server.run(None if siblings is None else shared_listeners(host, port))
     return 1 if health.broken else 0
 
@@ -63,9 +64,12 @@ def _settle_memory() -> None:
 class _Server(QuietServer):
     """Uvicorn, telling the node first: sockets are sent away before it waits for connections to end."""
 
-    def __init__(self, config: uvicorn.Config, stopping: Stopping, mode: str, siblings: Siblings | None) -> None:
+    def __init__(
+        self, config: uvicorn.Config, engine: Engine, stopping: Stopping, mode: str, siblings: Siblings | None
+    ) -> None:
         super().__init__(config)
         self._stopping = stopping
+        self._engine = engine
         self._mode = mode
         self._siblings = siblings
         self._loop: asyncio.AbstractEventLoop
@@ -83,6 +87,7 @@ class _Server(QuietServer):
         self._loop = asyncio.get_running_loop()
         await super().startup(sockets)
         if self.started:
+            self._engine.listens(self.listening())
             _settle_memory()
             if self._siblings is not None:
                 await self._siblings.begin(self._protocol)

@@ -6,7 +6,8 @@ version, transport, origin, how many are inside.
 
 import asyncio
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+import socket
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import structlog
 from uvicorn.middleware.proxy_headers import _TrustedHosts
@@ -28,7 +29,7 @@ from realtime.wire.handshake import (
     unknown_transport,
     unsupported_version,
 )
-from realtime.wire.link import Link
+from realtime.wire.link import Link, keep_little_unsent
 from realtime.wire.options import WireOptions
 from realtime.wire.origins import Origins
 from realtime.wire.packets import Format, encode_json, engine_packet
@@ -64,6 +65,8 @@ class Engine:
         """Has what is written to WebSockets counted, where somebody wants to know."""
         self._strangers_bytes = min(options.frame_bytes, _CONNECTS * options.auth_bytes)
         self._holding: list[Connection] = []
+        self._unsent_is_set = False
+        """Whether connections have inherited how little the kernel keeps of them."""
         self._listen = listen
         self._origins = Origins(options.allowed_origins)
         self._proxies = _TrustedHosts(options.trusted_proxies)
@@ -83,6 +86,10 @@ class Engine:
         """How many sessions have something that waits, and how many bytes that is."""
         waiting = [size for connection in self.sessions.values() if (size := connection.unsent)]
         return len(waiting), sum(waiting)
+
+    def listens(self, sockets: Iterable[socket.socket]) -> None:
+        """All connections come in at these sockets: what can be said to them is not said to each connection."""
+        self._unsent_is_set = all(keep_little_unsent(each, self.options.ahead_bytes) for each in sockets)
 
     # Who comes in
 
@@ -152,12 +159,12 @@ class Engine:
         connection = self.begin(self.address(link.address, request.headers), request)
         reader = FrameReader(self.most_bytes(connection), extensions)
         opening = engine_packet(self.opening(connection, polling=False)).frames(Format.JSON)
-        link.open(connection, answer(negotiated) + opening, reader, self.options)
+        link.open(connection, answer(negotiated) + opening, reader, self.options, unsent_is_set=self._unsent_is_set)
         connection.begin_websocket(link)
 
     def _try_upgrade(self, connection: Connection, link: Link, answer: bytes, reader: FrameReader) -> None:
         upgrade = Upgrade(self, connection, link)
-        link.open(upgrade, answer, reader, self.options)
+        link.open(upgrade, answer, reader, self.options, unsent_is_set=self._unsent_is_set)
         if connection.on_websocket or connection.upgrade is not None:
             upgrade.give_up(link)  # as Node's server does it: clients take a refused request for something worse
             return

@@ -10,7 +10,7 @@ import asyncio
 import functools
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import httptools
 from uvicorn.config import Config
@@ -24,6 +24,12 @@ _LINE_EXTRA = 4
 """The colon, the space and the line's end of a header."""
 
 
+class OnTransport(Protocol):
+    """What has a connection that can be cut."""
+
+    transport: asyncio.Transport
+
+
 class Bounds:
     """What all connections of a server share: how much, and until when."""
 
@@ -31,7 +37,7 @@ class Bounds:
         """The widest of all `options` hold, as they share a port."""
         self.head_bytes = max(each.head_bytes for each in options)
         self.close_within_seconds = max(each.close_within_seconds for each in options)
-        self.waiting = Deadlines["BoundedHttp"](
+        self.waiting = Deadlines[OnTransport](
             max(each.head_within_seconds for each in options), lambda late: late.transport.abort()
         )
         """Connections from which the rest of a head has to come."""

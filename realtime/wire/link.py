@@ -130,15 +130,21 @@ class Link(asyncio.Protocol):
 
     # What the session calls
 
-    def open(self, hearing: Hearing, answer: bytes, reader: FrameReader, options: WireOptions) -> None:
-        """The WebSocket is open: `answer` goes out, and `hearing` hears what comes in."""
+    def open(
+        self, hearing: Hearing, answer: bytes, reader: FrameReader, options: WireOptions, *, unsent_is_set: bool = False
+    ) -> None:
+        """The WebSocket is open: `answer` goes out, and `hearing` hears what comes in.
+
+        `unsent_is_set`: the socket has inherited how little the kernel keeps.
+        """
         self._reader = reader
         self._hearing = hearing
         self._within = options.close_within_seconds
         self._ahead_bytes = ahead_bytes = options.ahead_bytes
         # Full begins with the last byte allowed ahead, and ends when half of that has gone.
         self.transport.set_write_buffer_limits(high=ahead_bytes - 1, low=ahead_bytes // 2)
-        _keep_little_unsent(self.transport, ahead_bytes)
+        if not unsent_is_set:
+            keep_little_unsent(self.transport.get_extra_info("socket"), ahead_bytes)
         self.transport.write(answer)
 
     def allow(self, most_bytes: int) -> None:
@@ -385,8 +391,12 @@ class Link(asyncio.Protocol):
             hearing.lost(self, "parse error")
 
 
-def _keep_little_unsent(transport: asyncio.Transport, unsent_bytes: int) -> None:
-    """Have the kernel, too, take little ahead of the network: what waits there can be neither dropped nor overtaken."""
-    endpoint = transport.get_extra_info("socket")
-    if endpoint is not None and hasattr(socket, "TCP_NOTSENT_LOWAT") and endpoint.family != socket.AF_UNIX:
-        endpoint.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, unsent_bytes)
+def keep_little_unsent(endpoint: socket.socket | None, unsent_bytes: int) -> bool:
+    """Have the kernel, too, take little ahead of the network: what waits there can be neither dropped nor overtaken.
+
+    Of a socket that listens all that it accepts inherit this. Whether it is a socket for which that could be said.
+    """
+    if endpoint is None or not hasattr(socket, "TCP_NOTSENT_LOWAT") or endpoint.family == socket.AF_UNIX:
+        return False
+    endpoint.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, unsent_bytes)
+    return True

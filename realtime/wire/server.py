@@ -22,6 +22,7 @@ from realtime.wire.connection import Connection, Listener
 from realtime.wire.deadlines import Deadlines
 from realtime.wire.emitting import OtherNodes
 from realtime.wire.engine import Engine
+from realtime.wire.entrance import entrance
 from realtime.wire.handover import Siblings, shared_http
 from realtime.wire.handshake import Request
 from realtime.wire.http import Bounds, bounded_http
@@ -208,9 +209,10 @@ def uvicorn_options(*engines: Engine, siblings: Siblings | None = None) -> dict[
     """
     bounds = Bounds([engine.options for engine in engines])
     paths = {engine.path: engine for engine in engines}
+    http = bounded_http(bounds) if siblings is None else shared_http(bounds, siblings, paths)
     return {
         "ws": functools.partial(Link, paths),
-        "http": bounded_http(bounds) if siblings is None else shared_http(bounds, siblings, paths),
+        "http": entrance(bounds, http, paths),
         "ws_max_size": max(engine.options.frame_bytes for engine in engines),
         "ws_ping_interval": None,
         "ws_ping_timeout": None,
@@ -224,6 +226,12 @@ class WireServer(QuietServer):
     def __init__(self, config: uvicorn.Config, wire: Wire) -> None:
         super().__init__(config)
         self._wire = wire
+
+    async def startup(self, sockets: Any = None) -> None:
+        """Open the port."""
+        await super().startup(sockets)
+        if self.started:
+            self._wire.engine.listens(self.listening())
 
     async def shutdown(self, sockets: Any = None) -> None:
         """Send the clients away, let uvicorn end, then what handlers have begun."""
