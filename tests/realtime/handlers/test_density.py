@@ -10,7 +10,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
-from domain.kit.clock import SystemClock
+from domain.kit.clock import Clock, ManualClock
 from geo import cells
 from geo.overview import overview
 from geo.viewport import Bounds
@@ -21,12 +21,16 @@ from realtime.handlers.location.density import LIFE_INTERVALS, Density
 from realtime.handlers.location.density_metrics import DensityMetrics
 from realtime.wire.packets import Packet
 from server.stack import RedisServer
-from tests.realtime.hub.riders import GRAZ, VIENNA, Node, now_ms, record, region, tombstone, two_nodes
+from tests.realtime.hub.riders import GRAZ, VIENNA, Ahead, Node, now_ms, record, region, tombstone, two_nodes
+from tests.realtime.wire.transports import turned_clock
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("faultless")
 
-INTERVAL_SECONDS = 0.2
+INTERVAL_SECONDS = 20.0
+LIFE_SECONDS = LIFE_INTERVALS * INTERVAL_SECONDS
+"""Long enough for nothing to end by itself: what has to end is ended by the tests."""
+REDIS_SECONDS = 30.0
 AUSTRIA = overview(Bounds(9.0, 46.0, 17.5, 49.0), 6)
 WORLD = overview(Bounds(-180.0, -90.0, 180.0, 90.0), 1)
 assert AUSTRIA.resolution == 4
@@ -66,6 +70,8 @@ class Counting:
     density: Density
     store: RegionCounts
     metrics: CollectorRegistry
+    clock: ManualClock
+    """By which it knows how old the others' counts are."""
 
     def ride(self, *riders: int, place: tuple[float, float] = VIENNA, generation: int = 1, **more: Any) -> None:
         for rider in riders:
@@ -77,8 +83,8 @@ class Counting:
 
 
 @asynccontextmanager
-async def counting(url: str) -> AsyncIterator[tuple[Counting, Counting]]:
-    async with two_nodes(url) as nodes:
+async def counting(url: str, wall: Clock | None = None) -> AsyncIterator[tuple[Counting, Counting]]:
+    async with two_nodes(url, wall) as nodes:
         both = [_counting(url, node, name) for node, name in zip(nodes, ("first", "second"), strict=True)]
         try:
             yield both[0], both[1]
@@ -88,12 +94,12 @@ async def counting(url: str) -> AsyncIterator[tuple[Counting, Counting]]:
 
 
 def _counting(url: str, node: Node, name: str) -> Counting:
-    options = BusOptions(url, timeout_seconds=0.5)
-    store = RegionCounts(options, name, life_seconds=LIFE_INTERVALS * INTERVAL_SECONDS, deadline_seconds=0.5)
-    registry = CollectorRegistry()
+    options = BusOptions(url, timeout_seconds=REDIS_SECONDS)
+    store = RegionCounts(options, name, life_seconds=LIFE_SECONDS, deadline_seconds=REDIS_SECONDS)
+    registry, clock = CollectorRegistry(), ManualClock()
     metrics = DensityMetrics(registry)
-    density = Density(node.hub, store, SystemClock(), metrics, interval_seconds=INTERVAL_SECONDS)
-    return Counting(node, density, store, registry)
+    density = Density(node.hub, store, clock, metrics, interval_seconds=INTERVAL_SECONDS)
+    return Counting(node, density, store, registry, clock)
 
 
 async def shown(viewer: Viewer, ticks: list[Counting], place: tuple[float, float], riders: int | None) -> None:
@@ -166,7 +172,8 @@ async def test_a_rider_who_went_to_another_node_is_counted_once(own_redis: Redis
 async def test_a_rider_whose_old_connection_hangs_is_counted_once_when_silent_for_the_lifetime(
     own_redis: RedisServer,
 ) -> None:
-    async with counting(own_redis.url) as (one, two):
+    wall = Ahead()
+    async with counting(own_redis.url, wall) as (one, two):
         one.ride(1, 2, 3)
         await eventually(lambda: one.node.hub.levels().unpublished == 0)
         viewer = Viewer()
@@ -177,11 +184,14 @@ async def test_a_rider_whose_old_connection_hangs_is_counted_once_when_silent_fo
         await two.density.tick()
         await one.density.tick()
         assert viewer.shows(VIENNA, 4), "as stale as the lifetime, at most"
-        await shown(viewer, [two, one], VIENNA, 3)
+        wall.ahead_ms = round(LIFE_SECONDS * 1000) + 1
+        await two.density.tick()
+        await one.density.tick()
+        assert viewer.shows(VIENNA, 3)
 
 
 async def test_a_node_that_is_gone_drops_out_and_one_that_stops_does_so_at_once(own_redis: RedisServer) -> None:
-    async with counting(own_redis.url) as (one, two):
+    async with counting(own_redis.url) as (one, two), Redis.from_url(own_redis.url) as redis:
         one.ride(1, 2, 3)
         two.ride(4)
         viewer = Viewer()
@@ -189,35 +199,43 @@ async def test_a_node_that_is_gone_drops_out_and_one_that_stops_does_so_at_once(
         await one.density.tick()
         await one.density.listen(viewer, AUSTRIA)
         assert viewer.shows(VIENNA, 4)
-        await shown(viewer, [one], VIENNA, 3)
+        kept = "density:{counts}:second"
+        assert 0 < await redis.pttl(kept) <= LIFE_SECONDS * 1000
+        assert await redis.pexpire(kept, 0)
+        await one.density.tick()
+        assert viewer.shows(VIENNA, 3)
         await two.density.tick()
-        await shown(viewer, [one], VIENNA, 4)
+        await one.density.tick()
+        assert viewer.shows(VIENNA, 4)
         await two.store.aclose()
         await one.density.tick()
         assert viewer.shows(VIENNA, 3)
 
 
 async def test_without_redis_a_node_goes_on_with_its_own_riders_and_heals(own_redis: RedisServer) -> None:
-    async with counting(own_redis.url) as (one, two):
-        one.ride(1, 2, 3)
-        two.ride(4)
-        viewer, late = Viewer(), Viewer("late")
-        await two.density.tick()
-        await one.density.tick()
-        await one.density.listen(viewer, AUSTRIA)
-        own_redis.pause()
-        try:
-            one.ride(5)
+    with turned_clock() as clock:
+        async with counting(own_redis.url) as (one, two):
+            one.ride(1, 2, 3)
+            two.ride(4)
+            viewer, late = Viewer(), Viewer("late")
+            await two.density.tick()
             await one.density.tick()
-            assert viewer.shows(VIENNA, 5), "the others' counts live on for a while"
-            await shown(viewer, [one], VIENNA, 4)
-            await one.density.listen(late, WORLD)
-            assert late.shows(VIENNA, 4)
-        finally:
-            own_redis.resume()
-        await shown(viewer, [two, one], VIENNA, 5)
-        assert late.shows(VIENNA, 5)
-        assert await one.metric("failures_total") > 0
+            await one.density.listen(viewer, AUSTRIA)
+            own_redis.pause()
+            try:
+                one.ride(5)
+                await clock.within(REDIS_SECONDS, one.density.tick())
+                assert viewer.shows(VIENNA, 5), "the others' counts live on for a while"
+                await one.clock.turn(LIFE_SECONDS)
+                await clock.within(REDIS_SECONDS, one.density.tick())
+                assert viewer.shows(VIENNA, 4)
+                await clock.within(REDIS_SECONDS, one.density.listen(late, WORLD))
+                assert late.shows(VIENNA, 4)
+            finally:
+                own_redis.resume()
+            await shown(viewer, [two, one], VIENNA, 5)
+            assert late.shows(VIENNA, 5)
+            assert await one.metric("failures_total") > 0
 
 
 async def test_equal_viewports_share_a_packet_and_nothing_is_sent_that_did_not_change(own_redis: RedisServer) -> None:

@@ -20,6 +20,7 @@ from realtime.hub.options import HubOptions
 from realtime.hub.records import LiveRecord, Tombstone
 from realtime.hub.topics import cell_topic, region_of, topic_cells
 from realtime.wire.packets import Packet, encode_event
+from tests.realtime.bus.ears import PATIENT
 
 VIENNA = (48.2082, 16.3738)
 NEXT_DOOR = (48.2083, 16.3900)
@@ -126,15 +127,25 @@ class Node:
     superseded: list[int]
 
 
+class Ahead(SystemClock):
+    """The machine's clocks, of which the one on the wall may be put forward."""
+
+    ahead_ms = 0
+
+    def epoch_ms(self) -> int:
+        return super().epoch_ms() + self.ahead_ms
+
+
 def make_node(url: str, clock: Clock, *, name: str = "a", options: HubOptions | None = None, **bus: float) -> Node:
+    """One that waits for Redis for as long as a machine may stand still, unless it is told otherwise."""
     registry = CollectorRegistry()
-    redis_bus = RedisBus(name, clock, BusOptions(url, **bus), BusMetrics(registry))  # type: ignore[arg-type]
+    redis_bus = RedisBus(name, clock, BusOptions(url, **{**PATIENT, **bus}), BusMetrics(registry))  # type: ignore[arg-type]
     superseded: list[int] = []
     hub = Hub(
         redis_bus,
         clock,
         encode_event,
-        options or HubOptions(tick_seconds=TICK_SECONDS),
+        options or HubOptions(tick_seconds=TICK_SECONDS, listen_seconds=PATIENT["timeout_seconds"]),
         HubMetrics(registry),
         superseded=lambda rider, _generation: superseded.append(rider),
     )
@@ -163,9 +174,9 @@ async def end(tasks: Iterable[asyncio.Task[None]]) -> None:
 
 
 @contextlib.asynccontextmanager
-async def two_nodes(url: str, **bus: float) -> AsyncIterator[tuple[Node, Node]]:
+async def two_nodes(url: str, clock: Clock | None = None, **bus: float) -> AsyncIterator[tuple[Node, Node]]:
     """Two nodes of one system, in this process."""
-    clock = SystemClock()
+    clock = clock or SystemClock()
     first, second = make_node(url, clock, name="first", **bus), make_node(url, clock, name="second", **bus)
     async with running(first, second):
         yield first, second

@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 
 from domain.kit.clock import SystemClock
 from server.stack import RedisServer
+from tests.realtime.bus.ears import PATIENT
 from tests.realtime.hub.proxy import Proxy
 from tests.realtime.hub.riders import (
     GRAZ,
@@ -31,8 +32,8 @@ pytestmark = pytest.mark.usefixtures("faultless")
 QUICK = {"timeout_seconds": 0.3, "heartbeat_seconds": 0.1, "deaf_seconds": 0.6, "reconnect_seconds": 0.02}
 """The bus' patience, shortened for tests."""
 FAULTS = ("kill", "pause", "refuse")
-HEALED_WITHIN_SECONDS = 2 * TICK_SECONDS + 0.4
-"""Two ticks, and what two busy cores may add."""
+HEALED_WITHIN_SECONDS = 2 * TICK_SECONDS + 5.0
+"""Two ticks (some hundredths of a second), and what a machine may add that stands still for a moment or two."""
 
 
 class Scene:
@@ -55,7 +56,7 @@ class Scene:
         self.place = (place[0] + self.version * 1e-5, place[1])
         self.here.hub.put(region(place), record(1, self.version, self.place, received_ms=now_ms()))
 
-    async def until_right(self, seconds: float = 5) -> None:
+    async def until_right(self, seconds: float = 10) -> None:
         await eventually(lambda: self.local.shows(1, self.place) and self.remote.shows(1, self.place), timeout=seconds)
 
 
@@ -80,11 +81,11 @@ async def test_riders_and_watchers_of_one_node_go_on_and_the_others_are_right_ag
 ) -> None:
     async with scene(own_redis.url) as s:
         getattr(own_redis, fault)()
-        await eventually(lambda: not s.here.bus.connected and not s.there.bus.connected, timeout=3)
+        await eventually(lambda: not s.here.bus.connected and not s.there.bus.connected)
         before = s.here.hub._metrics.publish_failures._value.get()
         for number in range(20):
             s.move((VIENNA, GRAZ)[number % 2])
-            await eventually(lambda: s.local.shows(1, s.place), timeout=1)
+            await eventually(lambda: s.local.shows(1, s.place))
         assert not s.remote.shows(1, s.place)
         await eventually(lambda: s.here.hub._metrics.publish_failures._value.get() > before)
         assert s.here.hub.levels().unpublished <= 4, "one item a channel (and one on its way), however many ticks"
@@ -101,10 +102,11 @@ async def test_a_watcher_that_comes_during_the_outage_sees_this_node_at_once_and
     async with scene(own_redis.url) as s:
         s.there.hub.put(region(GRAZ), record(2, 1, GRAZ, received_ms=now_ms()))
         getattr(own_redis, fault)()
-        await eventually(lambda: not s.there.bus.connected, timeout=3)
+        await eventually(lambda: not s.there.bus.connected)
         s.there.hub.put(region(GRAZ), record(2, 2, GRAZ, received_ms=now_ms()))
         newcomer = Phone("newcomer")
-        async with asyncio.timeout(0.2):
+        # It would wait for the others for twice as long.
+        async with asyncio.timeout(PATIENT["timeout_seconds"] / 2):
             await s.there.hub.listen(newcomer, topics_around(VIENNA, GRAZ, resolution=7))
         assert newcomer.shows(2, GRAZ)
         s.move(VIENNA)
@@ -116,9 +118,9 @@ async def test_positions_during_a_short_pause_arrive_when_it_ends(own_redis: Red
     async with scene(own_redis.url) as s:
         own_redis.pause()
         s.move(GRAZ)
-        await eventually(lambda: s.local.shows(1, s.place), timeout=1)
+        await eventually(lambda: s.local.shows(1, s.place))
         own_redis.resume()
-        await s.until_right(1)
+        await s.until_right()
 
 
 async def test_a_redis_that_forgot_everything_is_told_again(own_redis: RedisServer) -> None:
@@ -133,7 +135,7 @@ async def test_a_redis_that_forgot_everything_is_told_again(own_redis: RedisServ
         late = Phone("late")
         s.there.hub.drop(s.remote)
         await s.there.hub.listen(late, topics_around(VIENNA, resolution=5))
-        await eventually(lambda: late.shows(1, s.place), timeout=1)
+        await eventually(lambda: late.shows(1, s.place))
 
 
 async def test_subscribers_that_redis_drops_subscribe_again_and_read_what_they_missed(own_redis: RedisServer) -> None:
@@ -158,7 +160,7 @@ async def test_a_node_that_hears_nothing_any_more_notices_by_its_heartbeat(own_r
             await s.begin()
             await proxy.deafen_subscribers()
             s.move(GRAZ)
-            await eventually(lambda: there.bus.losses >= 1, timeout=3)
+            await eventually(lambda: there.bus.losses >= 1)
             await s.until_right()
 
 
@@ -171,14 +173,14 @@ async def test_a_node_cut_off_from_redis_while_both_live_heals_by_itself(own_red
             s = Scene(here, there)
             await s.begin()
             proxy.cut()
-            await eventually(lambda: not there.bus.connected, timeout=3)
+            await eventually(lambda: not there.bus.connected)
             assert there.bus.heard_seconds_ago() > 0
             s.move(GRAZ)
             there.hub.put(region(GRAZ), record(2, 1, GRAZ, received_ms=now_ms()))
             assert not s.local.dots(2)
             proxy.mend()
             await s.until_right(HEALED_WITHIN_SECONDS + 0.6)
-            await eventually(lambda: s.local.shows(2, GRAZ), timeout=1)
+            await eventually(lambda: s.local.shows(2, GRAZ))
 
 
 async def test_memory_stays_bounded_without_redis(own_redis: RedisServer) -> None:

@@ -19,7 +19,6 @@ from domain.kit.sealed import Sealer
 from domain.kit.tasks import TaskOwner
 from domain.streams.rules import Appended, Head, Slice, user_stream
 from domain.streams.service import Streams
-from realtime.bus.connections import BusOptions
 from realtime.bus.metrics import BusMetrics
 from realtime.bus.stream_hints import RedisStreamHints, hinted_on
 from realtime.gateway.client import Client
@@ -32,6 +31,7 @@ from realtime.gateway.streams.keeper import COMPARE_SECONDS, Keeper
 from realtime.gateway.streams.kinds import StreamKinds
 from realtime.gateway.streams.metrics import StreamMetrics
 from realtime.gateway.streams.resume import ResumeHandlers
+from tests.realtime.bus.ears import options_of
 from tests.realtime.gateway import signed
 from tests.realtime.serving import RawClient
 from tests.support.accounts import SECRET
@@ -183,7 +183,7 @@ async def street(database_url: str, redis_url: str, nodes: int = 1) -> AsyncIter
 @asynccontextmanager
 async def _node(engine: AsyncEngine, sealer: Sealer, redis_url: str) -> AsyncIterator[StreamNode]:
     registry, clock = CollectorRegistry(), ManualClock()
-    hints = RedisStreamHints(SystemClock(), BusOptions(redis_url, heartbeat_seconds=0.05), BusMetrics(registry))
+    hints = RedisStreamHints(SystemClock(), options_of(redis_url, heartbeat_seconds=0.05), BusMetrics(registry))
     streams = Streams(engine, SystemClock(), sealer, hints)
     postgres, metrics, kinds = Postgres(streams), StreamMetrics(registry), StreamKinds([Own(), Club()])
     cursors = Cursors(hints, clock, metrics)
@@ -206,7 +206,7 @@ async def rider(node: StreamNode, user_id: UUID) -> AsyncIterator[RawClient]:
 
 async def words(client: RawClient, number: int) -> list[tuple[int, str]]:
     """The next events, which are words: their numbers, and what they say."""
-    events = [await asyncio.wait_for(client.event("test:word"), 5) for _ in range(number)]
+    events = [await client.event("test:word") for _ in range(number)]
     return [(event["seq"], event["word"]) for event in events]
 
 
