@@ -2,15 +2,18 @@
 
 import re
 import shutil
+import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.e2e.processes import free_port
+from server.stack.ports import HOST, free_port
+from server.stack.processes import wait_until
 
 SHIPPED = Path(__file__).parents[2] / "deploy" / "nginx" / "nginx.conf"
-_STOPPED_WITHIN_SECONDS = 5.0
+_STARTED_WITHIN_SECONDS = 30.0
+_STOPPED_WITHIN_SECONDS = 30.0
 
 
 def placed(directory: Path, port: int, nodes: dict[str, int]) -> str:
@@ -36,7 +39,13 @@ def nginx(directory: Path, nodes: dict[str, int]) -> Iterator[str]:
     subprocess.run([*command, "-t", "-q"], check=True)
     process = subprocess.Popen([*command, "-g", "daemon off;"])
     try:
+        assert wait_until(lambda: listens(port), timeout_seconds=_STARTED_WITHIN_SECONDS)
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
         process.wait(_STOPPED_WITHIN_SECONDS)
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as caller:
+        return caller.connect_ex((HOST, port)) == 0
