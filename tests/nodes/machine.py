@@ -99,7 +99,7 @@ class Connection:
 
     async def answer(self) -> tuple[int, str]:
         """The next answer's status and body."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(10):
             head = (await self.reader.readuntil(b"\r\n\r\n")).decode().lower()
             length = int(head.partition("content-length: ")[2].partition("\r\n")[0])
             return int(head.split(" ")[1]), (await self.reader.readexactly(length)).decode()

@@ -18,7 +18,7 @@ async def test_a_node_ends_when_its_parent_is_no_more() -> None:
         assert ours.recv(100) == LISTENS
         await asyncio.sleep(0)
         assert not told.is_set()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(10):
         await told.wait()
     loop.remove_signal_handler(signal.SIGTERM)
     assert lifeline.orphaned

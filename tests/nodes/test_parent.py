@@ -30,7 +30,7 @@ DEAF = LISTENS + "    signal.signal(signal.SIGTERM, signal.SIG_IGN)\n    time.sl
 class House:
     """A parent that runs, and what its children write down."""
 
-    def __init__(self, directory: Path, program: str, limit_seconds: float = 5.0) -> None:
+    def __init__(self, directory: Path, program: str, limit_seconds: float = 30.0) -> None:
         self.directory = directory
         names = ("one.0", "one.1", "one.2")
         family = Family(names, self.command, limit_seconds)
@@ -52,13 +52,13 @@ class House:
 
 
 @asynccontextmanager
-async def house(directory: Path, program: str, limit_seconds: float = 5.0) -> AsyncIterator[House]:
+async def house(directory: Path, program: str, limit_seconds: float = 30.0) -> AsyncIterator[House]:
     home = House(directory, program, limit_seconds)
     home.running = asyncio.create_task(home.parent.run())
     try:
         yield home
     finally:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(40):
             await home.running
         assert not any(alive(pid) for number in range(3) for pid in home.pids(number))
 

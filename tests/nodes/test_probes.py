@@ -38,8 +38,8 @@ class Told:
     async def _look(self) -> Finding:
         return self.finding
 
-    def joined(self, tasks: TaskOwner) -> JoinedProbes:
-        return JoinedProbes(self.own, self.place, tasks, patience_seconds=0.05)
+    def joined(self, tasks: TaskOwner, patience_seconds: float = 10.0) -> JoinedProbes:
+        return JoinedProbes(self.own, self.place, tasks, patience_seconds=patience_seconds)
 
 
 @pytest.fixture
@@ -79,8 +79,8 @@ async def test_who_does_not_answer_is_away_and_nobody_waits_for_it(nodes: list[T
         path.unlink(missing_ok=True)
         silent.bind(str(path))
         silent.listen()  # it stands still: connections wait, and none is answered
-        async with TaskOwner("test") as tasks, asyncio.timeout(2):
-            joined = nodes[0].joined(tasks)
+        async with TaskOwner("test") as tasks, asyncio.timeout(10):
+            joined = nodes[0].joined(tasks, patience_seconds=0.05)
             text = (await joined.metrics()).decode()
             serving, ready = await joined.ready()
             health = await joined.health()

@@ -127,7 +127,7 @@ async def test_what_is_not_engine_io_closes_with_a_protocol_error(frame: str) ->
     endpoint = Recorder()
     async with serving(endpoint) as up, up.signed_in() as client:
         await client.send(frame)
-        assert await client.closed(within=2) == 1002
+        assert await client.closed() == 1002
         assert [reason for _, reason in await eventually(lambda: endpoint.ends)] == ["parse error"]
 
 
@@ -149,7 +149,7 @@ async def test_a_frame_over_the_hard_limit_closes_with_1009() -> None:
         assert await client.ack(1) == 1
         assert [fault.code.value for fault in endpoint.faults] == ["too_large"]
         await client.send("4" * 20_000)
-        assert await client.closed(within=2) == 1009
+        assert await client.closed() == 1009
 
 
 async def status_after(data: bytes) -> int:
@@ -158,7 +158,7 @@ async def status_after(data: bytes) -> int:
     async with serving(endpoint) as up, StalledClient.open(up.port) as client:
         await eventually(lambda: endpoint.opens)
         client.write(data)
-        answer = await client.read_to_end(within=2)
+        answer = await client.read_to_end()
         close = answer.index(b"\x88")
         return int(struct.unpack("!H", answer[close + 2 : close + 4])[0])
 
@@ -201,7 +201,7 @@ async def test_a_message_in_endless_fragments_closes() -> None:
     async with serving(endpoint, WireOptions(frame_bytes=10_000)) as up, StalledClient.open(up.port) as client:
         await eventually(lambda: endpoint.opens)
         client.write(masked(b"4" * 1000, 0x01) + masked(b"4" * 1000, 0x00) * 20)
-        assert b"\x03\xf1" in await client.read_to_end(within=2)
+        assert b"\x03\xf1" in await client.read_to_end()
 
 
 @pytest.mark.usefixtures("faultless")
@@ -225,7 +225,7 @@ async def test_odd_requests_do_no_harm(request_bytes: bytes) -> None:
     async with serving(Recorder()) as up:
         reader, writer = await asyncio.open_connection("127.0.0.1", up.port)
         writer.write(request_bytes)
-        assert (await asyncio.wait_for(reader.read(10), 2)).startswith(b"HTTP/1.1")
+        assert (await asyncio.wait_for(reader.read(10), 10)).startswith(b"HTTP/1.1")
         writer.close()
         await writer.wait_closed()
         async with up.signed_in() as client:

@@ -9,6 +9,7 @@ import pytest
 
 from realtime.wire.options import WireOptions
 from tests.realtime.serving import Recorder, Serving, handshake, masked, serving
+from tests.realtime.wire.transports import turned_clock
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("faultless")
@@ -17,6 +18,10 @@ GET = b"GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: x\r\n"
 ELSEWHERE = b"GET /api/anything HTTP/1.1\r\nHost: x\r\n"
 SMALL = WireOptions(head_bytes=2000, close_within_seconds=0.05)
 HURRIED = WireOptions(head_within_seconds=0.15)
+PATIENT = WireOptions(
+    head_within_seconds=30, ping_interval_seconds=100, ping_timeout_seconds=1000, connect_within_seconds=1000
+)
+"""For tests that turn the clock."""
 
 
 class Caller:
@@ -31,14 +36,14 @@ class Caller:
 
     async def answer(self) -> tuple[int, bytes]:
         """The status and body of the next answer."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(10):
             head = await self.reader.readuntil(b"\r\n\r\n")
             (length,) = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
             return int(head[9:12]), await self.reader.readexactly(int(length[15:]))
 
     async def rest(self) -> bytes:
         """All until the server closes."""
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(10):
             return await self.reader.read()
 
 
@@ -58,6 +63,12 @@ async def session(up: Serving, caller: Caller) -> str:
     status, body = await caller.answer()
     assert status == 200
     return body.decode().split('"sid":"')[1].split('"')[0]
+
+
+async def round_trip(up: Serving) -> None:
+    """Return once the server has read what was said on other connections before."""
+    async with calling(up) as other:
+        await session(up, other)
 
 
 def post(sid: str, *headers: str) -> bytes:
@@ -126,39 +137,48 @@ async def test_a_head_that_does_not_end_in_time_ends_its_connection(beginning: b
     async with serving(Recorder(), HURRIED) as up, calling(up) as caller:
         caller.say(beginning)
         assert await caller.rest() == b""
-        assert not up.server.server_state.connections
+        await eventually(lambda: not up.server.server_state.connections)
 
 
 async def test_the_time_counts_again_from_the_first_byte_behind_an_answer() -> None:
-    async with serving(Recorder(), HURRIED, timeout_keep_alive=60) as up, calling(up) as caller:
-        await session(up, caller)
-        caller.say(b"G")
-        assert await caller.rest() == b""
+    with turned_clock() as clock:
+        async with serving(Recorder(), PATIENT, timeout_keep_alive=600) as up, calling(up) as caller:
+            await session(up, caller)
+            await clock.turn(100)
+            caller.say(b"G")
+            await round_trip(up)
+            await clock.turn(31)
+            assert await caller.rest() == b""
 
 
 async def test_a_connection_that_is_kept_open_belongs_to_the_keep_alive_timer() -> None:
-    async with serving(Recorder(), HURRIED, timeout_keep_alive=1) as up, calling(up) as caller:
-        await session(up, caller)
-        asked = asyncio.get_running_loop().time()
-        assert await caller.rest() == b""
-        assert asyncio.get_running_loop().time() - asked > 0.9
+    with turned_clock() as clock:
+        async with serving(Recorder(), PATIENT, timeout_keep_alive=100) as up, calling(up) as caller:
+            for _ in range(3):
+                await session(up, caller)
+                await clock.turn(60)
+            await clock.turn(41)
+            assert await caller.rest() == b""
 
 
 async def test_polls_uploads_and_websockets_take_longer_than_a_head_may() -> None:
-    options = WireOptions(head_within_seconds=0.1, ping_interval_seconds=0.4)
-    async with (
-        serving(Recorder(), options) as up,
-        calling(up) as caller,
-        calling(up) as poster,
-        up.signed_in() as client,
-    ):
-        sid = await session(up, caller)
-        poster.say(post(sid, "Content-Length: 2"), b"4")
-        caller.say(poll(sid))
-        assert await caller.answer() == (200, b"2")
-        poster.say(b"0")
-        assert await poster.answer() == (200, b"ok")
-        assert await client.websocket.recv() == "2"
+    with turned_clock() as clock:
+        async with (
+            serving(Recorder(), PATIENT) as up,
+            calling(up) as caller,
+            calling(up) as poster,
+            up.signed_in(ping_interval=None) as client,
+        ):
+            sid = await session(up, caller)
+            poster.say(post(sid, "Content-Length: 2"), b"4")
+            caller.say(poll(sid))
+            await round_trip(up)
+            for _ in range(4):  # three times as long as a head may take, and a ping comes
+                await clock.turn(26)
+            assert await caller.answer() == (200, b"2")
+            poster.say(b"0")
+            assert await poster.answer() == (200, b"ok")
+            assert await client.websocket.recv() == "2"
 
 
 async def test_a_websocket_does_not_begin_while_an_answer_is_under_way() -> None:
@@ -171,12 +191,14 @@ async def test_a_websocket_does_not_begin_while_an_answer_is_under_way() -> None
 
 
 async def test_a_websocket_may_begin_behind_an_answer() -> None:
-    options = WireOptions(ping_interval_seconds=0.2)
-    async with serving(Recorder(), options, timeout_keep_alive=0.1) as up, calling(up) as caller:
-        await session(up, caller)
-        caller.say(handshake(up.port))
-        assert b" 101 " in await caller.reader.readuntil(b"\r\n\r\n")
-        assert await caller.reader.readuntil(b"\x81\x012")  # a ping, later than the timer of the answer
+    with turned_clock() as clock:
+        async with serving(Recorder(), PATIENT, timeout_keep_alive=50) as up, calling(up) as caller:
+            await session(up, caller)
+            caller.say(handshake(up.port))
+            assert b" 101 " in await caller.reader.readuntil(b"\r\n\r\n")
+            await clock.turn(51)  # the timer of the answer
+            await clock.turn(50)
+            assert await caller.reader.readuntil(b"\x81\x012")  # a ping
 
 
 @pytest.mark.parametrize("cut", [0, 1, 30, 60])

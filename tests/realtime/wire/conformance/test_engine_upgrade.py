@@ -3,6 +3,7 @@
 import pytest
 
 from tests.realtime.wire.conformance.talking import ENGINE, SOCKET, Session, Talking, Upgraded, talking
+from tests.realtime.wire.transports import turned_clock
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("faultless")
@@ -122,15 +123,17 @@ async def test_a_probe_that_goes_wrong_leaves_the_session_polling(frames: list[s
 
 
 async def test_after_a_probe_that_was_given_up_another_succeeds() -> None:
-    async with talking(upgrade_within_seconds=0.1) as server:
-        session = await server.session()
-        async with server.websocket(sid=session.sid) as client:
-            await probe(client)
-            await client.closed()
-        async with server.websocket(sid=session.sid) as client:
-            await probe(client)
-            await client.say("5", "4hello")
-            assert await client.hear() == "4hello"
+    with turned_clock() as clock:
+        async with talking(upgrade_within_seconds=10) as server:
+            session = await server.session()
+            async with server.websocket(sid=session.sid) as client:
+                await probe(client)
+                await clock.turn(10.1)
+                await client.closed()
+            async with server.websocket(sid=session.sid) as client:
+                await probe(client)
+                await client.say("5", "4hello")
+                assert await client.hear() == "4hello"
 
 
 @both_paths
