@@ -135,6 +135,12 @@ class Node(Process):
             await eventually(serves, timeout=_STARTED_WITHIN_SECONDS)
 
 
+def _is_alive(process: psutil.Process) -> bool:
+    with suppress(psutil.NoSuchProcess):  # its parent may have seen to it just now
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    return False
+
+
 class Machine(Node):
     """Several nodes behind one port, and their parent."""
 
@@ -145,7 +151,7 @@ class Machine(Node):
     def children(self) -> list[psutil.Process]:
         """The nodes' processes, those that have ended left out."""
         every = psutil.Process(self.pid).children() if self.runs else []
-        return [child for child in every if child.status() != psutil.STATUS_ZOMBIE]
+        return [child for child in every if _is_alive(child)]
 
     def kill(self) -> None:
         """All of it at once."""

@@ -10,7 +10,7 @@ from typing import Any
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from tests.e2e.phones import Account
+from tests.e2e.phones import CONNECT_SECONDS, Account
 from tests.e2e.processes import ANSWERED_WITHIN_SECONDS, Node
 from tests.support import eventually
 
@@ -77,12 +77,12 @@ class RawClient:
 async def raw_client(node: Node, account: Account) -> AsyncIterator[RawClient]:
     """A connection that has heard `session:ready`."""
     address = f"ws://127.0.0.1:{node.port}/socket.io/?EIO=4&transport=websocket"
-    async with connect(address, proxy=None, max_size=None) as websocket:
+    async with connect(address, proxy=None, max_size=None, open_timeout=CONNECT_SECONDS) as websocket:
         client = RawClient(websocket)
         await client.send("40" + json.dumps({"token": account.access_token, "device_id": account.device_id}))
         hearing = asyncio.create_task(client.hear())
         try:
-            await eventually(lambda: client.events)
+            await eventually(lambda: client.events, timeout=CONNECT_SECONDS)
             assert client.events[0][0] == "session:ready"
             yield client
         finally:

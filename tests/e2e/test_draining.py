@@ -126,7 +126,8 @@ async def all_taken(node: Node, fixes: int) -> bool:
 @asynccontextmanager
 async def stranger(node: Node) -> AsyncIterator[ClientConnection]:
     """A WebSocket whose CONNECT is still to come."""
-    async with connect(f"ws://127.0.0.1:{node.port}/socket.io/?EIO=4&transport=websocket", proxy=None) as websocket:
+    address = f"ws://127.0.0.1:{node.port}/socket.io/?EIO=4&transport=websocket"
+    async with connect(address, proxy=None, open_timeout=CONNECT_SECONDS) as websocket:
         await websocket.recv()
         yield websocket
 

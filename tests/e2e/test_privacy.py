@@ -121,7 +121,7 @@ async def watching(node: Node, seen: Seen, place: tuple[float, float]) -> AsyncI
     """A watcher of whom every byte is kept."""
     account = await register(node.url)
     address = f"ws://127.0.0.1:{node.port}/socket.io/?EIO=4&transport=websocket"
-    async with connect(address, proxy=None) as websocket:
+    async with connect(address, proxy=None, open_timeout=CONNECT_SECONDS) as websocket:
         auth = {"token": account.access_token, "device_id": account.device_id}
         box = {**around(*place, degrees=0.12), "zoom": 10}
         box["bounds"] = [(degrees + 540) % 360 - 180 for degrees in box["bounds"]]

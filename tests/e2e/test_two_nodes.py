@@ -178,10 +178,10 @@ async def test_a_node_that_was_paused_does_not_move_the_dot_back(pair: Pair) -> 
                 return now_ms() - began > 3000
 
             await eventually(rides_on)
-            await eventually(lambda: far.sees(ride.account.rider) == north(seq))
+            await eventually(lambda: far.sees(ride.account.rider) == north(seq), timeout=20)
             ride.one.resume()
             assert await buffered == {}
-            await eventually(lambda: near.sees(ride.account.rider) == north(seq))
+            await eventually(lambda: near.sees(ride.account.rider) == north(seq), timeout=20)
             await ride.move(elsewhere, seq + 1, north(seq + 1))
             await ride.shown_at(north(seq + 1))
         assert (46.4991, 8.3) not in far.places
