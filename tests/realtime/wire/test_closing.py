@@ -13,6 +13,7 @@ from realtime.wire.interface import OVERFLOWED, STOPPING
 from realtime.wire.options import WireOptions
 from realtime.wire.packets import encode_event
 from tests.realtime.serving import WITHIN_SECONDS, Recorder, StalledClient, masked, serving
+from tests.realtime.wire.transports import turned_clock
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("faultless")
@@ -190,18 +191,26 @@ async def test_a_peer_that_does_not_answer_pings_is_gone() -> None:
 
 async def test_a_peer_that_answers_pings_stays_also_when_polling() -> None:
     endpoint = Recorder()
-    options = WireOptions(ping_interval_seconds=0.05)
-    async with serving(endpoint, options) as up, up.signed_in() as client, httpx.AsyncClient() as http:
+    options = WireOptions(ping_interval_seconds=30)
+    async with (
+        serving(endpoint, options) as up,
+        up.signed_in(ping_interval=None) as client,
+        httpx.AsyncClient() as http,
+    ):
         sid = (await http.get(up.polling_url())).text.split('"sid":"')[1].split('"')[0]
         url = up.polling_url(sid=sid)
         await http.post(url, content="40")
         assert (await http.get(url)).text.startswith("40")
-        for _ in range(8):
-            assert (await http.get(url)).text == "2"
-            assert await client.websocket.recv() == "2"
-            await http.post(url, content="3")
-            await client.send("3")
-        assert endpoint.ends == []
+        with turned_clock() as clock:
+            for _ in range(8):
+                await clock.turn(31)
+                assert (await http.get(url)).text == "2"
+                assert await client.websocket.recv() == "2"
+                assert (await http.post(url, content="3")).text == "ok"
+                await client.send("3")
+                await client.emit("echo", 1, 1)
+                assert await client.ack(1) == 1
+            assert endpoint.ends == []
 
 
 @pytest.mark.parametrize(

@@ -159,13 +159,15 @@ async def test_leaving_the_namespace_ends_the_client_and_it_may_come_again() -> 
 
 async def test_a_client_that_leaves_while_it_is_checked_is_closed_once_and_never_opened() -> None:
     endpoint = Recorder(gate=asyncio.Event())
-    async with serving(endpoint, WireOptions(connect_within_seconds=0.1)) as up:
-        async with up.raw() as client:
-            await client.send("40")
-            await eventually(lambda: endpoint.auths)
-        await eventually(lambda: up.wire.connections == 0)
-        assert endpoint.gate is not None
-        endpoint.gate.set()
+    with turned_clock() as clock:
+        async with serving(endpoint, WireOptions(connect_within_seconds=10)) as up:
+            async with up.raw() as client:
+                await client.send("40")
+                await eventually(lambda: endpoint.auths)
+            await eventually(lambda: up.wire.connections == 0)
+            await clock.turn(10.1)
+            assert endpoint.gate is not None
+            endpoint.gate.set()
         await eventually(lambda: endpoint.ends)
         assert endpoint.opens == []
         assert len(endpoint.ends) == len(endpoint.sockets) == 1

@@ -15,6 +15,7 @@ from websockets.exceptions import ConnectionClosed
 from realtime.wire.options import WireOptions
 from realtime.wire.packets import encode_event
 from tests.realtime.serving import Recorder, Serving, serving
+from tests.realtime.wire.transports import turned_clock
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("faultless")
@@ -179,14 +180,16 @@ async def test_an_upgrade_that_goes_wrong_leaves_the_session_polling(frames: lis
 
 
 async def test_an_upgrade_that_never_ends_is_given_up() -> None:
-    async with serving(Recorder(), WireOptions(upgrade_within_seconds=0.1)) as up, polling(up) as client:
-        async with connect(f"{up.websocket_url}&sid={client.sid}", proxy=None) as websocket:
-            await websocket.send("2probe")
-            assert await websocket.recv() == "3probe"
-            with pytest.raises(ConnectionClosed):
-                await websocket.recv()
-        await client.post('421["echo",1]')
-        assert await client.poll() == ["431[1]"]
+    with turned_clock() as clock:
+        async with serving(Recorder(), WireOptions(upgrade_within_seconds=10)) as up, polling(up) as client:
+            async with connect(f"{up.websocket_url}&sid={client.sid}", proxy=None) as websocket:
+                await websocket.send("2probe")
+                assert await websocket.recv() == "3probe"
+                await clock.turn(10.1)
+                with pytest.raises(ConnectionClosed):
+                    await websocket.recv()
+            await client.post('421["echo",1]')
+            assert await client.poll() == ["431[1]"]
 
 
 async def test_a_second_upgrade_is_refused() -> None:
