@@ -23,6 +23,7 @@ from server.stack import RedisServer
 from tests.realtime.bus.ears import options_of
 from tests.realtime.wire.listeners import Listener
 from tests.realtime.wire.transports import Clock, all_of, settle, turned_clock
+from tests.support.redis_topologies import ask
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("faultless")
@@ -43,6 +44,7 @@ class Node:
     rooms: RedisRooms
     emitter: Emitter
     task: "asyncio.Task[None]"
+    metrics: BusMetrics
     sockets: dict[str, Listener] = field(default_factory=dict)
 
     async def join(self, letter: str, *rooms: str) -> Listener:
@@ -57,8 +59,10 @@ class Node:
 async def nodes(url: str, *names: str, **changed: float) -> AsyncIterator[list[Node]]:
     made: list[Node] = []
     for name in names:
-        rooms = RedisRooms(name, SystemClock(), options_of(url, **changed), BusMetrics(CollectorRegistry()))
-        made.append(Node(name, rooms, Emitter(itertools.count().__next__, rooms), asyncio.create_task(rooms.run())))
+        metrics = BusMetrics(CollectorRegistry())
+        rooms = RedisRooms(name, SystemClock(), options_of(url, **changed), metrics)
+        emitter = Emitter(itertools.count().__next__, rooms)
+        made.append(Node(name, rooms, emitter, asyncio.create_task(rooms.run()), metrics))
     try:
         await eventually(lambda: all(node.rooms.connected for node in made))
         yield made
@@ -119,6 +123,55 @@ async def test_emits_are_heard_in_order(own_redis: RedisServer) -> None:
         await asyncio.gather(*(one.emitter.emit(X, packet) for packet in packets))
         await eventually(lambda: len(b.heard) == 300)
         assert b.texts == [packet.text for packet in packets]
+
+
+async def test_emits_that_are_waited_for_and_others_are_heard_in_one_order(any_redis_url: str) -> None:
+    async with nodes(any_redis_url, "one", "two") as (one, two):
+        a, b = await one.join("a", "y"), await two.join("b", "x")
+        packets = [encode_event("n", number, namespace="/chat") for number in range(300)]
+        for turn, packet in enumerate(packets):
+            if turn % 7:
+                one.emitter.emit_nowait(X, packet)
+            else:
+                await one.emitter.emit(X, packet)
+        one.emitter.emit_nowait(Audience("/chat", ["x", "y"], [b.sid]), HELLO)
+        one.emitter.emit_nowait(Audience("/chat", ["x", "y"]), HELLO, here_only=True)
+        await eventually(lambda: len(b.heard) == 300)
+        assert b.texts == [packet.text for packet in packets]
+        assert a.texts == [TEXT, TEXT]
+
+
+async def test_what_was_begun_without_a_connection_keeps_its_place(own_redis: RedisServer) -> None:
+    async with nodes(own_redis.url, "one", "two") as (one, two):
+        b = await two.join("b", "x")
+        ask(own_redis, "CLIENT", "KILL", "TYPE", "normal")
+        packets = [encode_event("n", number, namespace="/chat") for number in range(9)]
+
+        async def lost() -> bool:
+            return b"rooms-speech" not in await asyncio.to_thread(ask, own_redis, "CLIENT", "LIST")
+
+        await eventually(lost)
+        await settle()
+        one.emitter.emit_nowait(X, packets[0])
+        one.emitter.emit_nowait(X, packets[1])
+        await one.emitter.emit(X, packets[2])
+        for packet in packets[3:]:
+            one.emitter.emit_nowait(X, packet)
+        await eventually(lambda: len(b.heard) == 9)
+        assert b.texts == [packet.text for packet in packets]
+
+
+async def test_what_redis_did_not_take_is_counted(own_redis: RedisServer, clock: Clock) -> None:
+    async with nodes(own_redis.url, "one", "two", timeout_seconds=30) as (one, two):
+        a, _ = await one.join("a", "y"), await two.join("b", "x")
+        own_redis.pause()
+        for _ in range(3):
+            one.emitter.emit_nowait(Audience("/chat", ["x", "y"]), HELLO)
+        assert len(a.heard) == 3, "those here have heard it"
+        failures = one.metrics.failures.labels("room_publish")
+        await clock.turn(61)
+        await eventually(lambda: failures._value.get() == 3)
+        own_redis.resume()
 
 
 async def test_only_rooms_with_a_member_are_subscribed(own_redis: RedisServer) -> None:
