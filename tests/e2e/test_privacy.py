@@ -65,6 +65,11 @@ class Roads:
         return places
 
 
+def _wrapped(longitude: float) -> float:
+    """The same meridian, from -180 up to 180 degrees."""
+    return (longitude + 540) % 360 - 180
+
+
 @some.composite
 def roads(draw: some.DrawFn) -> Roads:
     latitude, longitude = draw(some.sampled_from(PLACES))
@@ -113,7 +118,7 @@ class Seen:
             origins[topic] = origin
         for rider, north, east, *_ in frame.get("riders", []):  # type: ignore[attr-defined]
             latitude, longitude = origins[topic]
-            self.places.append(("watcher", rider, latitude + north / 1e5, (longitude + east / 1e5 + 540) % 360 - 180))
+            self.places.append(("watcher", rider, latitude + north / 1e5, _wrapped(longitude + east / 1e5)))
 
 
 @asynccontextmanager
@@ -124,7 +129,7 @@ async def watching(node: Node, seen: Seen, place: tuple[float, float]) -> AsyncI
     async with connect(address, proxy=None, open_timeout=CONNECT_SECONDS) as websocket:
         auth = {"token": account.access_token, "device_id": account.device_id}
         box = {**around(*place, degrees=0.12), "zoom": 10}
-        box["bounds"] = [(degrees + 540) % 360 - 180 for degrees in box["bounds"]]
+        box["bounds"] = [_wrapped(degrees) for degrees in box["bounds"]]
         await websocket.send("40" + json.dumps(auth))
         ready, watched = asyncio.Event(), asyncio.Event()
         hearing = asyncio.create_task(_hear(websocket, seen, ready, watched))
@@ -253,7 +258,7 @@ async def ride_and_record(pair: Pair, drawn: Roads) -> None:
         await draw_zone(zoned, zone.latitude, zone.longitude, zone.radius_metres)
     zones, middle = _hidden(zoned, drawn.zones), (drawn.zones[0].latitude, drawn.zones[0].longitude)
     # Not the very same positions, so that every byte can be told apart.
-    beside = [(round(latitude + 5e-5, 7), round(longitude + 5e-5, 7)) for latitude, longitude in path]
+    beside = [(round(latitude + 5e-5, 7), round(_wrapped(longitude + 5e-5), 7)) for latitude, longitude in path]
     async with (
         overhearing(pair.site.redis_url, seen),
         watching(pair.one, seen, middle),
@@ -274,8 +279,7 @@ async def ride_and_record(pair: Pair, drawn: Roads) -> None:
 def _times(seen: Seen, where: str, rider: int, place: tuple[float, float]) -> int:
     shown = [entry for entry in seen.of(rider) if entry[0] == where]
     return sum(
-        abs(latitude - place[0]) + abs((longitude - place[1] + 180) % 360 - 180) < 3e-5
-        for _, latitude, longitude in shown
+        abs(latitude - place[0]) + abs(_wrapped(longitude - place[1])) < 3e-5 for _, latitude, longitude in shown
     )
 
 
@@ -354,11 +358,17 @@ async def test_sharing_with_followers_takes_the_dot_off_the_public_map(pair: Pai
 
 async def test_a_dot_is_hidden_when_its_audience_ends(pair: Pair) -> None:
     async with shown(pair) as (anna, sees):
-        ends = now_ms() + 1500
-        await share(anna, pair.two, audience="public", expires_at=ends)
-        await eventually(lambda: not all(sees()))
-        assert now_ms() >= ends
-        await eventually(lambda: not any(sees()))
+
+        async def was_shown_until_then() -> bool:
+            """On a busy machine it may end before that has been looked at: then there is another one."""
+            ends = now_ms() + 1500
+            await share(anna, pair.two, audience="public", expires_at=ends)
+            await eventually(lambda: all(sees()) or now_ms() >= ends)
+            shown_before = all(sees()) and now_ms() < ends
+            await eventually(lambda: not any(sees()) and now_ms() >= ends)
+            return shown_before
+
+        await eventually(was_shown_until_then, timeout=30)
 
 
 async def test_a_dot_is_hidden_when_its_audience_ends_though_its_phone_has_gone(pair: Pair) -> None:
