@@ -21,6 +21,7 @@ from domain.kit.tasks import run_together
 from realtime.bus.connections import BusOptions
 from realtime.bus.metrics import BusMetrics
 from realtime.bus.room_messages import (
+    Answered,
     Asked,
     Done,
     Emitted,
@@ -186,17 +187,18 @@ class RedisRooms:
     def _message(self, name: bytes, data: bytes) -> None:
         try:
             message: Message = decode(data)
-            self._act_on(message)
+            if isinstance(message, Emitted):
+                self._heard(message)
+            else:
+                self._act_on(message)
         except (msgspec.MsgspecError, ValueError):
             self._metrics.failures.labels("unknown_format").inc()
         except Exception:  # noqa: BLE001 - one bad message must not deafen the node
             self._metrics.failures.labels("room_message").inc()
             _log.exception("room_message_failed")
 
-    def _act_on(self, message: Message) -> None:
-        if isinstance(message, Emitted):
-            self._heard(message)
-        elif isinstance(message, Asked):
+    def _act_on(self, message: Asked | Done | PassedOn | Answered) -> None:
+        if isinstance(message, Asked):
             if self._here is not None:
                 self._moves.make(message, self._here)
         elif isinstance(message, Done):
@@ -213,16 +215,20 @@ class RedisRooms:
 
     def _heard(self, emitted: Emitted) -> None:
         """A node that asks counts how many heard it, copies and itself included: each is answered for."""
-        ours = emitted.sender == self._sender
-        again = not ours and self._seen.has(emitted.sender, emitted.number)
-        if ours and emitted.within_ms is not None:
-            question = self._questions.get(emitted.packet.ack_id or 0)
-            if question is not None:
+        here = self._here
+        if emitted.sender == self._sender:
+            if emitted.within_ms is not None and (question := self._questions.get(emitted.packet.ack_id or 0)):
                 question.passed_on(())
-        elif not ours and emitted.within_ms is not None:
-            self._pass_on(emitted, again=again)
-        elif not ours and not again and self._here is not None:
-            self._here.send_here(emitted.audience, emitted.rebuilt(), volatile=emitted.volatile)
+        elif emitted.within_ms is not None:
+            self._pass_on(emitted, again=self._is_copy(emitted))
+        elif here is not None and not self._is_copy(emitted):
+            here.send_here(emitted.audience, emitted.rebuilt(), volatile=emitted.volatile)
+
+    def _is_copy(self, emitted: Emitted) -> bool:
+        """Whether the same was heard already on another channel; what is for one room was said on one."""
+        if emitted.to is None or len(emitted.to) == 1:
+            return False
+        return self._seen.has(emitted.sender, emitted.number)
 
     def _pass_on(self, emitted: Emitted, *, again: bool) -> None:
         report = Report(self._speech, emitted, self._reports)
