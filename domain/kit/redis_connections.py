@@ -3,7 +3,7 @@ must have been meant twice.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from typing import Any, TypeVar
 
@@ -157,11 +157,9 @@ class Place:
 
     def post(self, commands: Sequence[Command], on_end: Callable[[Exception | None], None]) -> bool:
         """Send now, if that can be, and have `on_end` called later, once, with what went wrong or None."""
-        line = self._line
-        if line is None or not line.open or self._before_it:
+        if self._line is None or self._before_it:
             return False
-        line.post(packed(commands), len(commands), on_end)
-        return True
+        return self._line.post(packed(commands), len(commands), on_end)
 
     async def exchange(self, commands: Sequence[Command]) -> list[Any]:
         """The answers, errors of Redis among them as values. Raises what redis-py raises when they are not known."""
@@ -215,6 +213,8 @@ async def heeding_cancellation(work: Awaitable[T]) -> T:
             raise asyncio.CancelledError
 
 
-def packed(commands: Iterable[Command]) -> bytes:
+def packed(commands: Sequence[Command]) -> bytes:
     """Commands as Redis reads them."""
+    if len(commands) == 1:
+        return pack_command(commands[0])  # type: ignore[no-any-return, arg-type]
     return b"".join([pack_command(command) for command in commands])  # type: ignore[arg-type]

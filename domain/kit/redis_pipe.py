@@ -191,11 +191,13 @@ class Line:
         self._add(call)
         return call.future
 
-    def post(self, commands: bytes, count: int, on_end: Callable[[Exception | None], None]) -> None:
+    def post(self, commands: bytes, count: int, on_end: Callable[[Exception | None], None]) -> bool:
         """The same for whom it is enough to be told later: `on_end` is called once, with what went wrong or None.
 
-        Raises ConnectionLost when nothing was sent; `on_end` is not called then.
+        False, or ConnectionLost, when nothing was sent; `on_end` is not called then.
         """
+        if self._pipe.ended.done():
+            return False
         self._pipe.write(commands)
         now = self._loop.time()
         if self._reading_later is None and not self._heeded and now - self._posted_at < self._leisure_seconds:
@@ -203,6 +205,7 @@ class Line:
             self._reading_later = self._loop.call_at(now + self._leisure_seconds, self._read)
         self._posted_at = now
         self._add(_Post(on_end, count, now + self._deadline_seconds))
+        return True
 
     def close(self) -> None:
         """End the connection; calls under way fail."""

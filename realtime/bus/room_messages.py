@@ -5,12 +5,16 @@ id of a socket says on which node it is, so that what is for one socket is heard
 """
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 import msgspec
 
 from realtime.wire.emitting import Audience, Fault, Move
 from realtime.wire.packets import Carried, Packet, carried_packet
 from realtime.wire.rooms import EVERYBODY, node_of
+
+_REMEMBERED = 4096
+"""Rooms of which the channel is not worked out again."""
 
 
 class Emitted(msgspec.Struct, frozen=True, array_like=True, tag="emitted", gc=False):
@@ -95,9 +99,14 @@ def channels(audience: Audience, own_node: str) -> Sequence[str]:
     """Where something for this audience is said, each once."""
     if audience.to is EVERYBODY:
         return (room_channel(audience.namespace, EVERYBODY),)
-    if len(audience.to) == 1 and node_of(audience.to[0]) is None:
-        return (room_channel(audience.namespace, audience.to[0]),)
+    if len(audience.to) == 1:
+        return _channels_of_one(audience.namespace, audience.to[0], own_node)
     return tuple(dict.fromkeys(_channels(audience.namespace, audience.to, own_node)))
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _channels_of_one(namespace: str, name: str, own_node: str) -> Sequence[str]:
+    return tuple(_channels(namespace, (name,), own_node))
 
 
 def _channels(namespace: str, names: Sequence[str], own_node: str) -> Iterator[str]:

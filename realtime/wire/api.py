@@ -30,7 +30,7 @@ from realtime.wire.emitting import Emitter, OtherNodes
 from realtime.wire.faults import FaultLog
 from realtime.wire.handlers import HandlerEndpoint, has_handlers
 from realtime.wire.interface import Socket
-from realtime.wire.manager import Callback, Names, RoomManager, audience_of
+from realtime.wire.manager import Callback, Names, RoomManager, audience_of, encode_data
 from realtime.wire.questions import Answers
 
 _HANDLERS_SECONDS = 5.0
@@ -128,13 +128,9 @@ class SocketioApi(socketio.AsyncServer, ABC):  # type: ignore[misc]  # the libra
         to the other nodes and counted in the metrics; Unavailable when it cannot be told now. Otherwise as `emit`, and
         several times cheaper.
         """
-        self.manager.emit_nowait(
-            event,
-            data,
-            audience_of(namespace, to, skip_sid),
-            volatile=volatile,
-            ignore_queue=ignore_queue,
-        )
+        audience = audience_of(namespace, to, skip_sid)
+        packet = encode_data(event, data, audience.namespace)
+        self.emitter.emit_nowait(audience, packet, volatile=volatile, here_only=ignore_queue)
 
     async def call(
         self,

@@ -224,7 +224,9 @@ class Emitter:
         What Redis turns out not to have taken is counted and nothing else. Raises Unavailable when it surely cannot be
         told now; sockets here have it all the same.
         """
-        self.send_here(audience, packet, volatile=volatile)
+        rooms = self._namespaces.get(audience.namespace)
+        if rooms is not None:
+            rooms.send(packet, audience.to, audience.but, volatile=volatile)
         nodes = self._others(audience, here_only=here_only)
         if nodes is not None:
             nodes.send_nowait(audience, packet, volatile=volatile)

@@ -7,7 +7,7 @@ pending connects, callbacks by number) does not exist here and says so.
 import contextlib
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from typing import NoReturn, cast
+from typing import NoReturn
 
 import socketio
 
@@ -55,22 +55,17 @@ class RoomManager(socketio.AsyncManager):  # type: ignore[misc]  # the library i
         """As the server's `emit`."""
         audience = audience_of(namespace, to if to is not None else room, skip_sid)
         if callback is None:
-            packet = _encode(event, data, audience.namespace)
+            packet = encode_data(event, data, audience.namespace)
             await self.emitter.emit(audience, packet, volatile=volatile, here_only=ignore_queue)
             return
         answered = callback
         await self.emitter.begin(
             audience,
-            lambda ack_id: _encode(event, data, audience.namespace, ack_id),
+            lambda ack_id: encode_data(event, data, audience.namespace, ack_id),
             within_seconds=CALLBACK_SECONDS,
             here_only=ignore_queue,
             on_answer=lambda _, values: self._call_back(answered, values),
         )
-
-    def emit_nowait(self, event: str, data: object, audience: Audience, *, volatile: bool, ignore_queue: bool) -> None:
-        """As the server's `emit_nowait`."""
-        packet = _encode(event, data, audience.namespace)
-        self.emitter.emit_nowait(audience, packet, volatile=volatile, here_only=ignore_queue)
 
     async def ask(
         self, event: str, data: object, audience: Audience, *, within_seconds: float, ignore_queue: bool = False
@@ -78,7 +73,7 @@ class RoomManager(socketio.AsyncManager):  # type: ignore[misc]  # the library i
         """Emit and wait for everybody's answer."""
         return await self.emitter.ask(
             audience,
-            lambda ack_id: _encode(event, data, audience.namespace, ack_id),
+            lambda ack_id: encode_data(event, data, audience.namespace, ack_id),
             within_seconds=within_seconds,
             here_only=ignore_queue,
         )
@@ -169,6 +164,8 @@ class RoomManager(socketio.AsyncManager):  # type: ignore[misc]  # the library i
 
 def audience_of(namespace: str | None, to: Names, skip: Names = None) -> Audience:
     """Whom an emit is for; no `to` is everybody, an empty list nobody."""
+    if type(to) is str and skip is None:  # nearly always
+        return Audience(namespace or "/", (to,))
     return Audience(namespace or "/", _names(to), _names(skip) or ())
 
 
@@ -183,7 +180,7 @@ def _names(names: Names) -> Sequence[str] | None:
     return chosen
 
 
-def _encode(event: str, data: object, namespace: str, ack_id: int | None = None) -> Packet:
+def encode_data(event: str, data: object, namespace: str, ack_id: int | None = None) -> Packet:
     """The library's rule: a tuple is several arguments, None is none. Raises ValueError for a reserved name."""
     if event in RESERVED:
         raise ValueError(f"{event!r} is a reserved event name")  # it would throw JavaScript's clients out
@@ -197,9 +194,9 @@ def _may_hold_binary(value: object) -> bool:
     if kind in _PLAIN:
         return False
     if kind is dict:
-        values: Iterable[object] = cast("dict[object, object]", value).values()
+        values: Iterable[object] = value.values()  # type: ignore[attr-defined]
     elif kind is list or kind is tuple:
-        values = cast("Sequence[object]", value)
+        values = value  # type: ignore[assignment]
     else:
         return True
     for one in values:  # noqa: SIM110 - nearly all is plain, and a generator costs more than the look
