@@ -192,6 +192,7 @@ def build(settings: Settings, clock: Clock, registry: CollectorRegistry, address
         tick_seconds=settings.tick_milliseconds / 1000,
         pending_limit=settings.pending_fixes,
     )
+    hub.before_tick = recorder.settle
     rates = Rates(
         hub,
         clock,

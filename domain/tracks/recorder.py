@@ -5,6 +5,7 @@ record is not known to be kept; memory is bounded, because beyond `pending_limit
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -17,6 +18,8 @@ A = TypeVar("A")
 
 ENTRY_FIXES = 500
 """Fixes in one stream entry at most, so that a worker can take over, or bisect, in small steps."""
+_MOST_LATER = 256
+"""Works left for later; some milliseconds that nobody else has a turn in when they are done."""
 
 
 class _Group:
@@ -102,6 +105,7 @@ class Recorder:
         self._tick_seconds = tick_seconds
         self._pending_limit = pending_limit
         self._group = _Group()
+        self._later: list[tuple[Callable[[asyncio.Future[None]], None], asyncio.Future[None]]] = []
         self._in_flight = 0
         self._committing = asyncio.Lock()
         self._wake = asyncio.Event()
@@ -109,13 +113,44 @@ class Recorder:
     @property
     def pending(self) -> int:
         """Fixes accepted and not yet committed."""
-        return self._group.fixes + self._in_flight
+        return self._group.fixes + self._in_flight + len(self._later)
 
     def record_rows(self, fixes: Fixes, answer: A) -> asyncio.Future[A]:
         """Take fixes of one track; the future has the answer once they are kept, or fails with Unavailable."""
         self._admit(len(fixes.rows))
         self._group.add_rows(fixes)
         return self._promise(answer)
+
+    def record_later(self, work: "Callable[[asyncio.Future[None]], None]") -> "asyncio.Future[None]":
+        """Have `work` take fixes with `keep_rows` before the next commit; the future is as that of `record_rows`.
+
+        What comes one by one is worked through together: each by itself would find cold caches, and that costs several
+        times as much as the work. `work` is called once; what it raises is what the future fails with.
+        """
+        self._admit(1)
+        promise: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._later.append((work, promise))
+        self._wake.set()
+        if len(self._later) >= _MOST_LATER:
+            self.settle()
+        return promise
+
+    def keep_rows(self, fixes: Fixes, promise: "asyncio.Future[None]") -> None:
+        """Take fixes of one track for the `promise` that `record_later` gave."""
+        self._group.add_rows(fixes)
+        self._group.answers.append((promise, None))
+
+    def settle(self) -> None:
+        """Have the work done that was left for later: whoever depends on what comes of it calls this first."""
+        while self._later:
+            later, self._later = self._later, []
+            for work, promise in later:
+                try:
+                    work(promise)
+                except Exception as error:  # noqa: BLE001 - it is whoever waits for the promise who answers and logs
+                    if not promise.done():
+                        promise.set_exception(error)
+                        promise.exception()  # a phone may have gone before its answer: its failure is nobody's error
 
     def record(self, record: Record, answer: A) -> asyncio.Future[A]:
         """Take any other record (a start, a stop, rejected numbers); the future is as that of `record_rows`."""
@@ -155,6 +190,7 @@ class Recorder:
     async def commit(self) -> None:
         """Append what has been accepted so far, and answer everybody who waits for it; one append at a time."""
         async with self._committing:
+            self.settle()
             group, self._group = self._group, _Group()
             self._wake.clear()
             self._in_flight = group.fixes

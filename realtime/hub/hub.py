@@ -88,6 +88,8 @@ class Hub:
             bus, clock, find=self._state.channels.get, merge=self._merge_between_ticks, oldest_ms=self._oldest_ms
         )
         tick_ms = round(options.tick_seconds * 1000)
+        self.before_tick: Callable[[], None] = lambda: None
+        """Called first: whoever has left something for the tick puts it now."""
         self._ticker = Ticker(encode, metrics, tick_ms=tick_ms, slow_packets=options.slow_packets)
         self._audience = Audience(
             bus,
@@ -341,6 +343,7 @@ class Hub:
 
     async def tick(self) -> None:
         """Send each listener what changed since the last tick. `run` calls it; tests may."""
+        self.before_tick()
         began = self._clock.monotonic()
         self._check_stall()
         slices = Slices(self._clock, self._options.slice_seconds)

@@ -21,8 +21,8 @@ from tests.e2e.processes import ANSWERED_WITHIN_SECONDS, Process, site
 from tests.e2e.promises import least
 from tests.support import eventually
 
-READERS, STALLED = 300, 1000
-EVENTS, EVENT_BYTES, EVERY_MS = 80, 1000, 25
+READERS = STALLED = 1000
+EVENTS, EVENT_BYTES, EVERY_MS = 40, 1000, 60
 MOST_STALLED_BYTES = STALLED * (OPTIONS.queue_bytes + 2 * OPTIONS.ahead_bytes)
 """What 1,000 sockets that never read may cost: their queues, what the transport has and what it is being given."""
 LATER_BY_SECONDS = 0.25

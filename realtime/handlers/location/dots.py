@@ -162,9 +162,9 @@ class Dots:
             if dot.sockets > 0:  # nobody looks after the dot of a phone that has gone meanwhile: it stays hidden
                 self.refresh(dot)
 
-    def show(self, dot: Dot, fix: Fix) -> None:
-        """Put the newest fix on the channels where it may be seen."""
-        dot.fix, dot.heard_ms = fix, self._clock.epoch_ms()
+    def show(self, dot: Dot, fix: Fix, heard_ms: int) -> None:
+        """Put the newest fix, which came at `heard_ms`, on the channels where it may be seen."""
+        dot.fix, dot.heard_ms = fix, heard_ms
         dot.place = Place(fix.latitude, fix.longitude, cells.cell_at(fix.latitude, fix.longitude))
         self.refresh(dot)
 

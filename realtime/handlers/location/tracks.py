@@ -7,6 +7,7 @@ that cannot be used is refused with its field, and its number is noted, so that 
 import asyncio
 import contextlib
 from collections.abc import Coroutine, Sequence
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -104,6 +105,7 @@ class TrackHandlers:
 
     def on_disconnect(self, client: Client) -> None:
         """The socket has gone; its dot stays until its age ends it."""
+        self._recorder.settle()
         riding = client.get(Riding)
         if riding is not None and riding.dot is not None:
             self._rates.forget(client)
@@ -112,6 +114,7 @@ class TrackHandlers:
     @handles(TRACK_START)
     async def start(self, client: Client, payload: TrackStart) -> "asyncio.Future[TrackStarted]":
         """Claim the id, make the dot this node's, and record the start."""
+        self._recorder.settle()
         now_ms = self._clock.epoch_ms()
         if (wrong := fault_of_time(payload.started_at, now_ms)) is not None:
             raise Invalid(wrong, field="started_at")
@@ -135,27 +138,43 @@ class TrackHandlers:
 
     @handles(LOCATION_UPDATE)
     def update(self, client: Client, payload: LocationUpdate) -> "asyncio.Future[None] | Coroutine[Any, Any, Any]":
-        """Record one fix, and show it when it is the newest."""
+        """Record one fix, and show it when it is the newest: with all others of the tick."""
         riding = client.require(Riding)
         track = riding.tracks.get(payload.track_id)
         if track is None or self._should_show(riding, track):
             return self._open_and_update(client, payload)
-        fix, kept, moves_the_dot = self._keep(client, track, payload.fix)
+        came_ms = self._clock.epoch_ms()
+        return self._recorder.record_later(partial(self._take_fix, client, riding, track, payload.fix, came_ms))
+
+    def _take_fix(
+        self,
+        client: Client,
+        riding: Riding,
+        track: OpenTrack,
+        raw: object,
+        came_ms: int,
+        promise: "asyncio.Future[None]",
+    ) -> None:
+        """What is left of `update` for the tick. Raises Invalid."""
+        fix, rows, moves_the_dot = self._judge(client, track, raw, came_ms)
+        self._recorder.keep_rows(rows, promise)
         if moves_the_dot:
-            self._move(riding, track, fix)
-        return kept
+            self._move(riding, track, fix, came_ms)
 
     async def _open_and_update(self, client: Client, payload: LocationUpdate) -> "asyncio.Future[None]":
         """As `update`. The fix is on its way to the disk while the dot is asked for: either may wait for Redis."""
+        self._recorder.settle()
         riding = client.require(Riding)
         track = await self._find(client, payload.track_id)
-        fix, kept, moves_the_dot = self._keep(client, track, payload.fix)
+        came_ms = self._clock.epoch_ms()
+        fix, rows, moves_the_dot = self._judge(client, track, payload.fix, came_ms)
+        kept = self._recorder.record_rows(rows, None)
         if self._is_undriven(riding) and not track.stopped:
             await self._take(client, self._arrive(client, track), track)
         elif riding.dot is not None and riding.dot.superseded:
             await self._dots.retake(riding.dot)
         if moves_the_dot:
-            self._move(riding, track, fix)
+            self._move(riding, track, fix, self._clock.epoch_ms())
         return kept
 
     def _should_show(self, riding: Riding, track: OpenTrack) -> bool:
@@ -171,30 +190,28 @@ class TrackHandlers:
         """Whether this socket has not taken the dot yet, or nobody here moves it any more."""
         return riding.dot is None or riding.shown is None or riding.dot.driver is None
 
-    def _keep(self, client: Client, track: OpenTrack, raw: object) -> "tuple[Fix, asyncio.Future[None], bool]":
-        """Judge and record a fix: the fix, the future of its ack, and whether it moves the dot. Raises Invalid."""
-        now_ms = self._clock.epoch_ms()
-        fix = _read_fix(raw, now_ms)
+    def _judge(self, client: Client, track: OpenTrack, raw: object, came_ms: int) -> tuple[Fix, Fixes, bool]:
+        """A fix, what of it is recorded, and whether it moves the dot. Raises Invalid."""
+        fix = _read_fix(raw, came_ms)
         if isinstance(fix, RejectedFix):
             if fix.seq is not None:
-                self._note_rejected(client, track, [(fix.seq, Code.INVALID)], now_ms)
+                self._note_rejected(client, track, [(fix.seq, Code.INVALID)], came_ms)
             raise Invalid(fix.message, field=fix.field if fix.field == _WHOLE else f"{_WHOLE}.{fix.field}")
-        judged = track.judge(fix, now_ms)
+        judged = track.judge(fix, came_ms)
         rows = [_row(fix, judged.flags)]
-        kept = self._recorder.record_rows(
-            Fixes(track.track_id, client.identity.user_id, track.month, now_ms, rows), None
-        )
+        kept = Fixes(track.track_id, client.identity.user_id, track.month, came_ms, rows)
         return fix, kept, judged.moves_the_dot
 
-    def _move(self, riding: Riding, track: OpenTrack, fix: Fix) -> None:
+    def _move(self, riding: Riding, track: OpenTrack, fix: Fix, heard_ms: int) -> None:
         if riding.dot is not None and riding.drives(track):
-            self._dots.show(riding.dot, fix)
+            self._dots.show(riding.dot, fix, heard_ms)
 
     @handles(LOCATION_BATCH)
     async def batch(self, client: Client, payload: LocationBatch) -> "asyncio.Future[BatchAccepted]":
         """Record fixes of any age; those that cannot be used are named, the others are kept."""
         if len(payload.fixes) > self._batch_fixes:
             raise TooLarge(f"at most {self._batch_fixes} fixes go into one batch; send more of them", field="fixes")
+        self._recorder.settle()
         track = await self._find(client, payload.track_id)
         now_ms = self._clock.epoch_ms()
         rows: list[FixRow] = []
@@ -216,6 +233,7 @@ class TrackHandlers:
     @handles(TRACK_STOP)
     async def stop(self, client: Client, payload: TrackStop) -> "asyncio.Future[None]":
         """Record that the track ends, and take the dot off the map."""
+        self._recorder.settle()
         for first, last in payload.lost:
             if not first <= last <= payload.last_seq:
                 raise Invalid("each range is [first, last], in order, up to last_seq", field="lost")

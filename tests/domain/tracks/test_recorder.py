@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from types import NoneType
 from uuid import UUID
 
 import pytest
@@ -198,3 +199,71 @@ def test_records_of_one_track_keep_their_order_and_no_entry_is_large(steps: list
                 assert isinstance(record, Stopped)
                 assert record.last_seq == seen - 1
         assert seen == sum(count for kind, one, count in steps if kind == "fixes" and one == track)
+
+
+async def test_what_is_left_for_later_is_done_before_the_commit_in_order() -> None:
+    log, clock = MemoryLog(), ManualClock()
+    recorder = recorder_on(log, clock)
+    running = asyncio.create_task(recorder.run())
+    done: list[int] = []
+
+    def later(seq: int) -> "asyncio.Future[None]":
+        def work(promise: "asyncio.Future[None]") -> None:
+            done.append(seq)
+            if seq == 1:
+                raise Unavailable("not this one")
+            if seq == 2:
+                raise RuntimeError("a fault")
+            recorder.keep_rows(fixes(seq), promise)
+
+        return recorder.record_later(work)
+
+    promises = [later(seq) for seq in range(5)]
+    await eventually(lambda: clock.sleepers == 1)
+    assert (done, recorder.pending) == ([], 5)
+    await clock.turn(TICK)
+    outcomes = await asyncio.gather(*promises, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [NoneType, Unavailable, RuntimeError, NoneType, NoneType]
+    assert done == list(range(5))
+    assert [row[0] for record in log.records if isinstance(record, Fixes) for row in record.rows] == [0, 3, 4]
+    assert recorder.pending == 0
+    running.cancel()
+
+
+async def test_what_is_left_for_later_is_done_when_somebody_depends_on_it() -> None:
+    log = MemoryLog()
+    recorder = recorder_on(log, ManualClock())
+    recorder.record_later(lambda promise: recorder.keep_rows(fixes(0), promise))
+    recorder.settle()
+    recorder.record(Stopped(UUID(int=7), RIDER, 202611, 1, 0, []), None)
+    await recorder.commit()
+    assert [type(record) for record in log.records] == [Fixes, Stopped]
+
+
+async def test_what_is_left_for_later_is_bounded_and_counts_as_pending() -> None:
+    log = MemoryLog()
+    recorder = recorder_on(log, ManualClock(), limit=300)
+    done: list[int] = []
+
+    def work(promise: "asyncio.Future[None]") -> None:
+        done.append(len(done))
+        recorder.keep_rows(fixes(len(done)), promise)
+
+    promises = [recorder.record_later(work) for _ in range(300)]
+    assert 0 < len(done) < 300, "many are not left for one turn"
+    assert recorder.pending == 300
+    with pytest.raises(Unavailable):
+        recorder.record_later(work)
+    await recorder.commit()
+    assert len(done) == 300
+    assert all(promise.done() for promise in promises)
+    assert recorder.pending == 0
+
+
+async def test_who_has_gone_is_recorded_all_the_same() -> None:
+    log = MemoryLog()
+    recorder = recorder_on(log, ManualClock())
+    recorder.record_later(lambda promise: recorder.keep_rows(fixes(0), promise)).cancel()
+    recorder.record_later(lambda promise: 1 // 0).cancel()  # type: ignore[arg-type, return-value]
+    await recorder.commit()
+    assert len(log.records) == 1

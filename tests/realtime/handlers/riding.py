@@ -69,7 +69,7 @@ class Node:
 
     def move(self, rider: "Rider", place: tuple[float, float]) -> None:
         assert rider.dot is not None
-        self.dots.show(rider.dot, Fix(0, now_ms(), *place))
+        self.dots.show(rider.dot, Fix(0, now_ms(), *place), now_ms())
 
     def leave(self, rider: "Rider") -> None:
         """The phone has gone; no tick has passed since what it did last."""
