@@ -47,7 +47,7 @@ def check_address(host: str, port: int, *, instead: str) -> None:
 
 @contextmanager
 def holding(host: str, port: int, *, instead: str) -> Iterator[None]:
-    """Keep the port for those of this user's processes that share it, from `shared_listeners`, and from all others.
+    """Keep the port for those of this user's processes that share it, from `listeners`, and from all others.
 
     Raises CannotListen, as `check_address`.
     """
@@ -64,12 +64,12 @@ def holding(host: str, port: int, *, instead: str) -> Iterator[None]:
         yield
 
 
-def shared_listeners(host: str, port: int) -> list[socket.socket]:
-    """Sockets to listen on, one for each address of the host; the kernel deals connections out to all who have one.
+def listeners(host: str, port: int, *, share: bool) -> list[socket.socket]:
+    """Sockets to listen on, one for each address of the host.
 
-    Raises OSError.
+    The kernel deals connections out to all who `share` them. Raises OSError.
     """
-    return list(_bound(host, port, share=True))
+    return list(_bound(host, port, share=share))
 
 
 def _bound(host: str, port: int, *, share: bool) -> Iterator[socket.socket]:

@@ -13,7 +13,7 @@ from realtime.wire.engine import Engine
 from realtime.wire.quiet_server import QuietServer
 from realtime.wire.server import uvicorn_options
 from server.app import create_app
-from server.listening import shared_listeners
+from server.listening import listeners
 from server.nodes.options import ChildOptions
 from server.nodes.siblings import Siblings
 from server.settings import Settings
@@ -48,7 +48,7 @@ def serve(settings: Settings, host: str, port: int, child: ChildOptions | None =
         **uvicorn_options(node.wire.engine, siblings=None if siblings is None else siblings.giver),
     )
     server = _Server(config, node.wire.engine, Stopping(node, health), settings.mode, siblings)
-    server.run(None if siblings is None else shared_listeners(host, port))
+    server.run(listeners(host, port, share=siblings is not None))
     return 1 if health.broken else 0
 
 
@@ -85,9 +85,9 @@ class _Server(QuietServer):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Open the port, and say so; uvicorn ends the process when it cannot."""
         self._loop = asyncio.get_running_loop()
+        self._engine.listens(sockets or ())
         await super().startup(sockets)
         if self.started:
-            self._engine.listens(self.listening())
             _settle_memory()
             if self._siblings is not None:
                 await self._siblings.begin(self._protocol)

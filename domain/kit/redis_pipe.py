@@ -114,7 +114,6 @@ class _Call:
     """Commands under way whose answers somebody waits for, and what has come of them."""
 
     __slots__ = ("answers", "count", "due", "future")
-    heeded = True
 
     def __init__(self, future: "asyncio.Future[list[Any]]", count: int, due: float) -> None:
         self.future = future
@@ -136,7 +135,6 @@ class _Post:
     """Commands under way for whose answers nobody waits."""
 
     __slots__ = ("answers", "count", "due", "on_end")
-    heeded = False
 
     def __init__(self, on_end: Callable[[Exception | None], None], count: int, due: float) -> None:
         self.on_end = on_end
@@ -163,8 +161,6 @@ class Line:
         self._deadline_seconds = deadline_seconds
         self._leisure_seconds = min(_LEISURE_SECONDS, deadline_seconds / 4)
         self._calls: deque[_Call | _Post] = deque()
-        self._heeded = 0
-        """Calls under way that somebody waits for."""
         self._posted_at = -math.inf
         self._reading_later: asyncio.TimerHandle | None = None
         """Set while nothing is read."""
@@ -185,7 +181,6 @@ class Line:
         """
         self._pipe.write(commands)
         call = _Call(self._loop.create_future(), count, self._loop.time() + self._deadline_seconds)
-        self._heeded += 1
         if self._reading_later is not None:
             self._read()
         self._add(call)
@@ -200,7 +195,8 @@ class Line:
             return False
         self._pipe.write(commands)
         now = self._loop.time()
-        if self._reading_later is None and not self._heeded and now - self._posted_at < self._leisure_seconds:
+        # With calls under way it is being read, which has to come to an end before it is put off again.
+        if self._reading_later is None and not self._calls and now - self._posted_at < self._leisure_seconds:
             self._pipe.pause()
             self._reading_later = self._loop.call_at(now + self._leisure_seconds, self._read)
         self._posted_at = now
@@ -229,8 +225,6 @@ class Line:
         call.answers.append(answer)
         if len(call.answers) == call.count:
             self._calls.popleft()
-            if call.heeded:
-                self._heeded -= 1
             call.succeed()
         if isinstance(answer, ReadOnlyError):
             self._pipe.close()  # who connects anew may find the master
@@ -257,6 +251,5 @@ class Line:
 
     def _fail(self, error: Exception) -> None:
         calls, self._calls = self._calls, deque()
-        self._heeded = 0
         for call in calls:
             call.fail(error)

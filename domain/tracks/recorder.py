@@ -1,7 +1,8 @@
 """Group commit: what riders send during a tick goes to the track stream in one append, then every phone is answered.
 
-Promises: records and answers keep the order in which they were accepted; a phone is told `unavailable` whenever its
-record is not known to be kept; memory is bounded, because beyond `pending_limit` fixes new ones are refused at once.
+Promises: records and answers keep the order in which they were accepted, or settled when they were left for later; a
+phone is told `unavailable` whenever its record is not known to be kept; memory is bounded, because beyond
+`pending_limit` fixes new ones are refused at once.
 """
 
 import asyncio
@@ -121,7 +122,7 @@ class Recorder:
         self._group.add_rows(fixes)
         return self._promise(answer)
 
-    def record_later(self, work: "Callable[[asyncio.Future[None]], None]") -> "asyncio.Future[None]":
+    def record_later(self, work: Callable[[asyncio.Future[None]], None]) -> asyncio.Future[None]:
         """Have `work` take fixes with `keep_rows` before the next commit; the future is as that of `record_rows`.
 
         What comes one by one is worked through together: each by itself would find cold caches, and that costs several
@@ -135,7 +136,7 @@ class Recorder:
             self.settle()
         return promise
 
-    def keep_rows(self, fixes: Fixes, promise: "asyncio.Future[None]") -> None:
+    def keep_rows(self, fixes: Fixes, promise: asyncio.Future[None]) -> None:
         """Take fixes of one track for the `promise` that `record_later` gave."""
         self._group.add_rows(fixes)
         self._group.answers.append((promise, None))

@@ -32,7 +32,7 @@ class Speech:
         self._running = False
         self._saying = TaskOwner("rooms-saying")
         self._beginning = 0
-        """Messages of which the task has not run yet."""
+        """Messages that are begun and not on their way yet."""
 
     async def say(self, where: Sequence[str], message: bytes) -> int:
         """How many nodes heard it, counted for each channel. Raises Unavailable when it is not known to be said."""
@@ -40,8 +40,16 @@ class Speech:
             return 0
         self._check()
         if self._beginning:
-            await asyncio.sleep(0)  # what was begun before this goes before it
+            await self._let_go_first()
         return await self._say(where, message)
+
+    async def _let_go_first(self) -> None:
+        """Let what was begun before go before; who comes meanwhile waits as well, and goes behind."""
+        self._beginning += 1
+        try:
+            await asyncio.sleep(0)
+        finally:
+            self._beginning -= 1
 
     async def _say(self, where: Sequence[str], message: bytes) -> int:
         self._unconfirmed_bytes += len(message)
@@ -78,10 +86,18 @@ class Speech:
                 await self._link.call("PING")  # the first emit finds a connection that stands
             await asyncio.get_running_loop().create_future()
         finally:
-            await self._saying.drain(_LAST_WORDS_SECONDS)
+            await self._last_words()
             self._running = False
             await self._saying.close()
             await self._link.aclose()
+
+    async def _last_words(self) -> None:
+        """Have what was begun said, and know of it, within a moment."""
+        await self._saying.drain(_LAST_WORDS_SECONDS)
+        if self._unconfirmed_bytes:
+            with contextlib.suppress(Unavailable, TimeoutError):
+                async with asyncio.timeout(_LAST_WORDS_SECONDS):
+                    await self._link.call("PING")  # it is answered behind all that was posted
 
     async def _say_unheeded(self, where: Sequence[str], message: bytes) -> None:
         self._beginning -= 1

@@ -115,20 +115,21 @@ class SocketioApi(socketio.AsyncServer, ABC):  # type: ignore[misc]  # the libra
         self,
         event: str,
         data: object = None,
+        *,
         to: Names = None,
+        room: Names = None,
         skip_sid: Names = None,
         namespace: str | None = None,
         ignore_queue: bool = False,
-        *,
         volatile: bool = False,
     ) -> None:
         """Emit without waiting to know whether other nodes were told, as Node's `emit` does; for plain functions too.
 
         Several of both kinds arrive in the order in which they were made. What Redis does not take after all is lost
-        to the other nodes and counted in the metrics; Unavailable when it cannot be told now. Otherwise as `emit`, and
-        several times cheaper.
+        to the other nodes and counted in the metrics; Unavailable when it cannot be told now. Otherwise as
+        `emit`, which costs more.
         """
-        audience = audience_of(namespace, to, skip_sid)
+        audience = audience_of(namespace, to if to is not None else room, skip_sid)
         packet = encode_data(event, data, audience.namespace)
         self.emitter.emit_nowait(audience, packet, volatile=volatile, here_only=ignore_queue)
 

@@ -7,7 +7,7 @@ version, transport, origin, how many are inside.
 import asyncio
 import secrets
 import socket
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import structlog
 from uvicorn.middleware.proxy_headers import _TrustedHosts
@@ -87,9 +87,13 @@ class Engine:
         waiting = [size for connection in self.sessions.values() if (size := connection.unsent)]
         return len(waiting), sum(waiting)
 
-    def listens(self, sockets: Iterable[socket.socket]) -> None:
-        """All connections come in at these sockets: what can be said to them is not said to each connection."""
-        self._unsent_is_set = all(keep_little_unsent(each, self.options.ahead_bytes) for each in sockets)
+    def listens(self, sockets: Collection[socket.socket]) -> None:
+        """All connections will come in at these sockets, which do not listen yet: what they inherit is said to them.
+
+        Without it each connection is told by itself, which costs some microseconds.
+        """
+        told = [keep_little_unsent(each, self.options.ahead_bytes) for each in sockets]
+        self._unsent_is_set = bool(told) and all(told)
 
     # Who comes in
 

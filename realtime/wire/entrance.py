@@ -2,8 +2,7 @@
 
 uvicorn's HTTP class would take it apart with a call for each header, write it anew, and hand it on to be taken apart
 again: a tenth of what it costs to connect. Promises: what is opened here would have been opened there. Whatever is not
-plainly such a handshake, or names a session, goes to that class from its first byte, with the time it has left begun
-anew.
+plainly such a handshake, or names a session, goes to that class from its first byte, with the time that it has left.
 """
 
 import asyncio
@@ -27,7 +26,7 @@ _CONNECTION = re.compile(rb"\r\nconnection:(?:[^\r]*,)?[ \t]*upgrade[ \t]*(?:,[^
 _EITHER = re.compile(rb"\r\n(?:upgrade|connection):", re.IGNORECASE)
 
 
-class Rooms(NamedTuple):
+class Ways(NamedTuple):
     """Where connections go from the entrance."""
 
     bounds: Bounds
@@ -39,30 +38,30 @@ def entrance(bounds: Bounds, http: Callable[..., BoundedHttp], paths: Iterable[s
     """What uvicorn takes as `http=`, in front of such a class; with `given` (see `handover`) it is that class."""
     named = b"|".join(re.escape(path.encode()) for path in paths)
     head = re.compile(_HEAD % named)
-    return functools.partial(_enter, Rooms(bounds, http, head.fullmatch))
+    return functools.partial(_enter, Ways(bounds, http, head.fullmatch))
 
 
-def _enter(rooms: Rooms, *, given: bytes = b"", **of_uvicorn: Any) -> asyncio.Protocol:
+def _enter(ways: Ways, *, given: bytes = b"", **of_uvicorn: Any) -> asyncio.Protocol:
     if given:
-        return rooms.http(given=given, **of_uvicorn)
-    return Entrance(rooms, **of_uvicorn)
+        return ways.http(given=given, **of_uvicorn)
+    return Entrance(ways, **of_uvicorn)
 
 
 class Entrance(asyncio.Protocol):
     """One TCP connection of which nothing has come yet."""
 
-    __slots__ = ("_config", "_loop", "_rooms", "_states", "transport")
+    __slots__ = ("_config", "_loop", "_states", "_ways", "transport")
 
     def __init__(
         self,
-        rooms: Rooms,
+        ways: Ways,
         config: Config,
         server_state: ServerState,
         app_state: dict[str, Any],
         _loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        """All but `rooms` is what uvicorn gives."""
-        self._rooms = rooms
+        """All but `ways` is what uvicorn gives."""
+        self._ways = ways
         self._config = config
         self._states = (server_state, app_state)
         self._loop = _loop
@@ -71,29 +70,31 @@ class Entrance(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
         self._states[0].connections.add(self)  # type: ignore[arg-type]  # it asks for `shutdown` only
-        self._rooms.bounds.waiting.start(self)
+        self._ways.bounds.waiting.start(self.transport)
 
     def data_received(self, data: bytes) -> None:
         """Hand the connection on."""
-        self._leave()
+        self._states[0].connections.discard(self)
         websocket = self._config.ws_protocol_class
-        if websocket is not None and len(data) <= self._rooms.bounds.head_bytes and self._is_websocket(data):
+        if websocket is not None and len(data) <= self._ways.bounds.head_bytes and self._is_websocket(data):
+            self._ways.bounds.waiting.stop(self.transport)
             self._hand_on(websocket, data)
         else:
-            self._hand_on(functools.partial(self._rooms.http, _loop=self._loop), data)
+            self._hand_on(functools.partial(self._ways.http, _loop=self._loop), data)
 
     def eof_received(self) -> None:
         """Nothing was asked: the transport closes itself."""
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._leave()
+        self._ways.bounds.waiting.stop(self.transport)
+        self._states[0].connections.discard(self)
 
     def shutdown(self) -> None:
         """uvicorn stops."""
         self.transport.close()
 
     def _is_websocket(self, data: bytes) -> bool:
-        if not (self._rooms.is_handshake(data) and _UPGRADE.search(data) and _CONNECTION.search(data)):
+        if not (self._ways.is_handshake(data) and _UPGRADE.search(data) and _CONNECTION.search(data)):
             return False
         return len(_EITHER.findall(data)) == 2  # each of them once
 
@@ -103,7 +104,3 @@ class Entrance(asyncio.Protocol):
         protocol.connection_made(self.transport)
         self.transport.set_protocol(protocol)
         protocol.data_received(data)
-
-    def _leave(self) -> None:
-        self._rooms.bounds.waiting.stop(self)
-        self._states[0].connections.discard(self)

@@ -10,7 +10,7 @@ import asyncio
 import functools
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import httptools
 from uvicorn.config import Config
@@ -24,12 +24,6 @@ _LINE_EXTRA = 4
 """The colon, the space and the line's end of a header."""
 
 
-class OnTransport(Protocol):
-    """What has a connection that can be cut."""
-
-    transport: asyncio.Transport
-
-
 class Bounds:
     """What all connections of a server share: how much, and until when."""
 
@@ -37,8 +31,8 @@ class Bounds:
         """The widest of all `options` hold, as they share a port."""
         self.head_bytes = max(each.head_bytes for each in options)
         self.close_within_seconds = max(each.close_within_seconds for each in options)
-        self.waiting = Deadlines[OnTransport](
-            max(each.head_within_seconds for each in options), lambda late: late.transport.abort()
+        self.waiting = Deadlines[asyncio.Transport](
+            max(each.head_within_seconds for each in options), lambda late: late.abort()
         )
         """Connections from which the rest of a head has to come."""
 
@@ -80,10 +74,11 @@ class BoundedHttp(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._bounds.waiting.start(self)
+        if transport not in self._bounds.waiting:
+            self._bounds.waiting.start(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._bounds.waiting.stop(self)
+        self._bounds.waiting.stop(self.transport)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -117,7 +112,7 @@ class BoundedHttp(HttpToolsProtocol):
         super().on_headers_complete()
         if self.cycle is not before:  # a request for a WebSocket has no cycle, and ends when it is handed over
             self._in_head = False
-            self._bounds.waiting.stop(self)
+            self._bounds.waiting.stop(self.transport)
 
     def on_chunk_header(self) -> None:
         """A chunk or, behind the last one, more headers."""
@@ -149,8 +144,8 @@ class BoundedHttp(HttpToolsProtocol):
         """uvicorn's keep-alive timer ends with the first byte of whatever it is: from there it is our time."""
         if self._in_head and self._read > self._bounds.head_bytes:
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
-        elif not self._answering and self not in self._bounds.waiting:
-            self._bounds.waiting.start(self)
+        elif not self._answering and self.transport not in self._bounds.waiting:
+            self._bounds.waiting.start(self.transport)
 
     # Ends
 
@@ -159,7 +154,7 @@ class BoundedHttp(HttpToolsProtocol):
         if self._answering:
             self._refuse(HTTPStatus.BAD_REQUEST, "an answer is under way on this connection")
             return
-        self._bounds.waiting.stop(self)
+        self._bounds.waiting.stop(self.transport)
         self.handle_websocket_upgrade()
         self.parser = None  # type: ignore[assignment]  # they know each other; apart, both are freed right now
         if rest:
@@ -178,7 +173,7 @@ class BoundedHttp(HttpToolsProtocol):
         What the peer still sends is read and thrown away for a moment, so that no reset eats the answer.
         """
         self._refused = True
-        self._bounds.waiting.stop(self)
+        self._bounds.waiting.stop(self.transport)
         self.loop.call_later(self._bounds.close_within_seconds, self.transport.abort)
         if not self._answering:
             self.transport.write(_answer(status, sentence))

@@ -1,6 +1,6 @@
 """The TCP side of a WebSocket, as uvicorn's protocol class: Socket.IO is served right here and never enters ASGI.
 
-uvicorn reads the request and makes one of these for each upgrade (its documented `ws=` seam). Requests for one of our
+One of these is made for each upgrade: by `entrance`, or by uvicorn (its documented `ws=` seam). Requests for one of our
 paths are answered by the engine of that path; every other one is handed to uvicorn's own class. Promises: a close is a
 close within `close_within_seconds`, whatever the peer does; no input raises out of here; many frames in one read are
 handled in slices, so that no peer holds up the others.

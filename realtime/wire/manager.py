@@ -194,7 +194,7 @@ def _may_hold_binary(value: object) -> bool:
     if kind in _PLAIN:
         return False
     if kind is dict:
-        values: Iterable[object] = value.values()  # type: ignore[attr-defined]
+        values: Iterable[object] = value.values()  # type: ignore[attr-defined]  # `cast` is a call
     elif kind is list or kind is tuple:
         values = value  # type: ignore[assignment]
     else:

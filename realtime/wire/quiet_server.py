@@ -5,7 +5,6 @@ With each look an idle process wakes up, with cold caches: of a node that serves
 
 import asyncio
 import contextlib
-import socket
 
 import uvicorn
 
@@ -31,10 +30,6 @@ class QuietServer(uvicorn.Server):
         if value and self._woken is not None and self._running_loop is not None:
             with contextlib.suppress(RuntimeError):  # the loop has ended
                 self._running_loop.call_soon_threadsafe(self._woken.set)
-
-    def listening(self) -> list[socket.socket]:
-        """The sockets at which connections come in."""
-        return [each for server in self.servers for each in server.sockets]
 
     async def main_loop(self) -> None:
         """Look once a second, and when it is to stop."""

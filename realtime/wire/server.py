@@ -229,9 +229,8 @@ class WireServer(QuietServer):
 
     async def startup(self, sockets: Any = None) -> None:
         """Open the port."""
+        self._wire.engine.listens(sockets or ())
         await super().startup(sockets)
-        if self.started:
-            self._wire.engine.listens(self.listening())
 
     async def shutdown(self, sockets: Any = None) -> None:
         """Send the clients away, let uvicorn end, then what handlers have begun."""

@@ -174,7 +174,7 @@ class TrackHandlers:
         elif riding.dot is not None and riding.dot.superseded:
             await self._dots.retake(riding.dot)
         if moves_the_dot:
-            self._move(riding, track, fix, self._clock.epoch_ms())
+            self._move(riding, track, fix, came_ms)
         return kept
 
     def _should_show(self, riding: Riding, track: OpenTrack) -> bool:

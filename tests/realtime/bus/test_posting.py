@@ -64,6 +64,29 @@ async def test_answers_that_nobody_waits_for_are_read_together(own_redis: RedisS
         await link.aclose()
 
 
+async def test_who_posts_all_the_time_does_not_keep_answers_from_being_read(own_redis: RedisServer) -> None:
+    ends: list[Exception | None] = []
+    posts = 0
+    with turned_clock() as clock:
+        link = RedisLink(BusOptions(own_redis.url, timeout_seconds=30), name="test")
+        await link.call("PING")
+
+        async def post_in_each_turn_of_the_loop() -> None:
+            nonlocal posts
+            while link.post(INCREMENT, ends.append):
+                posts += 1
+                await asyncio.sleep(0)
+
+        posting = asyncio.create_task(post_in_each_turn_of_the_loop())
+        for _ in range(700):  # more in all than any answer may take
+            await clock.turn(0.1)
+        assert not posting.done(), "Redis is well"
+        posting.cancel()
+        await eventually(lambda: len(ends) == posts)
+        assert set(ends) == {None}
+        await link.aclose()
+
+
 async def test_what_redis_refuses_is_told(link: RedisLink, ends: list[Exception | None]) -> None:
     await link.call("SET", "text", "x")
     link.post([("INCR", "n"), ("INCR", "text"), ("INCR", "n")], ends.append)

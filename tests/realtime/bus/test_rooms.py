@@ -141,6 +141,40 @@ async def test_emits_that_are_waited_for_and_others_are_heard_in_one_order(any_r
         assert a.texts == [TEXT, TEXT]
 
 
+async def test_tasks_that_emit_side_by_side_are_heard_in_the_order_of_their_calls(any_redis_url: str) -> None:
+    async with nodes(any_redis_url, "one", "two") as (one, two):
+        b = await two.join("b", "x")
+        packets = [encode_event("n", number, namespace="/chat") for number in range(90)]
+        said: list[str] = []
+
+        async def emit(packet: Packet, *, wait: bool) -> None:
+            said.append(packet.text)
+            if wait:
+                await one.emitter.emit(X, packet)
+            else:
+                one.emitter.emit_nowait(X, packet)
+
+        async def chain(numbers: range, every: int) -> None:
+            for number in numbers:
+                await emit(packets[number], wait=number % every == 0)
+                await asyncio.sleep(0)
+
+        await asyncio.gather(chain(range(30), 2), chain(range(30, 60), 3), chain(range(60, 90), 30))
+        await eventually(lambda: len(b.heard) == 90)
+        assert b.texts == said
+
+
+async def test_a_node_that_stops_has_said_what_it_began(own_redis: RedisServer) -> None:
+    async with nodes(own_redis.url, "one", "two") as (one, two):
+        b = await two.join("b", "x")
+        for _ in range(50):
+            one.emitter.emit_nowait(X, HELLO)
+        one.task.cancel()
+        await asyncio.gather(one.task, return_exceptions=True)
+        assert one.metrics.failures.labels("room_publish")._value.get() == 0
+        await eventually(lambda: len(b.heard) == 50)
+
+
 async def test_what_was_begun_without_a_connection_keeps_its_place(own_redis: RedisServer) -> None:
     async with nodes(own_redis.url, "one", "two") as (one, two):
         b = await two.join("b", "x")

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import socket
 from typing import Any
 
 import pytest
@@ -14,8 +15,8 @@ from realtime.wire.entrance import Entrance
 from realtime.wire.http import BoundedHttp
 from realtime.wire.link import Link
 from realtime.wire.options import WireOptions
-from realtime.wire.server import Wire, uvicorn_options
-from tests.realtime.serving import Recorder, handshake, serving
+from realtime.wire.server import Wire, WireServer, uvicorn_options
+from tests.realtime.serving import Recorder, handshake, masked, serving
 from tests.realtime.wire.transports import RecordingTransport, settle, turned_clock
 from tests.support.waiting import eventually
 
@@ -190,6 +191,51 @@ async def test_who_says_nothing_is_cut_in_time_and_who_leaves_is_forgotten() -> 
         await settle()
         assert not door.connections
         await door.wire.shutdown()
+
+
+async def test_the_time_for_a_head_runs_from_the_beginning() -> None:
+    with turned_clock() as clock:
+        door = Door()
+        slow = door.enter(b"")
+        await clock.turn(9)
+        slow.feed(handshake(1)[:1])
+        await clock.turn(1.5)
+        assert slow.is_closing()
+        await settle()
+        assert not door.connections
+        await door.wire.shutdown()
+
+
+@pytest.mark.parametrize("told", [True, False])
+async def test_the_kernel_keeps_little_unsent_of_each_connection(told: bool) -> None:
+    listening = socket.socket()
+    listening.bind(("127.0.0.1", 0))
+    kept: list[int] = []
+
+    class Looking(Recorder):
+        def opened(self, client: Any) -> None:
+            transport = client.connection._link.transport
+            endpoint = transport.get_extra_info("socket")
+            kept.append(endpoint.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT))
+            super().opened(client)
+
+    options = WireOptions(ahead_bytes=12_345)
+    wire = Wire(options, Looking())
+    config = uvicorn.Config(
+        wire.app(), log_config=None, lifespan="off", timeout_graceful_shutdown=5, **uvicorn_options(wire.engine)
+    )
+    config.load()
+    server = WireServer(config, wire) if told else uvicorn.Server(config)
+    server.lifespan = config.lifespan_class(config)
+    await server.startup([listening])
+    _, writer = await asyncio.open_connection(*listening.getsockname())
+    writer.write(handshake(1) + masked(b"40"))
+    await eventually(lambda: kept)
+    assert kept == [12_345]
+    writer.close()
+    await writer.wait_closed()
+    await server.shutdown([listening])
+    await wire.shutdown()
 
 
 async def test_a_server_that_stops_does_not_wait_for_who_says_nothing() -> None:
