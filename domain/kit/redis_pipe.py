@@ -183,7 +183,9 @@ class Line:
         call = _Call(self._loop.create_future(), count, self._loop.time() + self._deadline_seconds)
         if self._reading_later is not None:
             self._read()
-        self._add(call)
+        self._calls.append(call)
+        if self._timer is None:
+            self._timer = self._loop.call_at(call.due, self._check)
         return call.future
 
     def post(self, commands: bytes, count: int, on_end: Callable[[Exception | None], None]) -> bool:
@@ -200,17 +202,14 @@ class Line:
             self._pipe.pause()
             self._reading_later = self._loop.call_at(now + self._leisure_seconds, self._read)
         self._posted_at = now
-        self._add(_Post(on_end, count, now + self._deadline_seconds))
+        self._calls.append(_Post(on_end, count, now + self._deadline_seconds))
+        if self._timer is None:
+            self._timer = self._loop.call_at(now + self._deadline_seconds, self._check)
         return True
 
     def close(self) -> None:
         """End the connection; calls under way fail."""
         self._pipe.close()
-
-    def _add(self, call: _Call | _Post) -> None:
-        self._calls.append(call)
-        if self._timer is None:
-            self._timer = self._loop.call_at(call.due, self._check)
 
     def _read(self) -> None:
         if self._reading_later is not None:

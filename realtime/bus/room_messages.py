@@ -41,6 +41,14 @@ class Emitted(msgspec.Struct, frozen=True, array_like=True, tag="emitted", gc=Fa
         return carried_packet(self.packet)
 
 
+class Said(msgspec.Struct, frozen=True, array_like=True, tag="said", gc=False):
+    """What nearly every `Emitted` is: an event for one room of namespace `/`, as the frame in which it is written."""
+
+    sender: str
+    room: str
+    frame: bytes
+
+
 class PassedOn(msgspec.Struct, frozen=True, array_like=True, tag="passed_on", gc=False):
     """The question has been sent to these sockets of mine."""
 
@@ -73,7 +81,7 @@ class Done(msgspec.Struct, frozen=True, array_like=True, tag="done", gc=False):
     fault: Fault | None = None
 
 
-Message = Emitted | PassedOn | Answered | Asked | Done
+Message = Said | Emitted | PassedOn | Answered | Asked | Done
 
 encode = msgspec.msgpack.Encoder().encode
 decode = msgspec.msgpack.Decoder(Message).decode

@@ -11,7 +11,7 @@ from functools import partial
 
 from domain.kit.errors import Unavailable
 from domain.kit.tasks import TaskOwner
-from realtime.bus.connections import RETRY_AFTER_MS, BusOptions, RedisLink, unavailable
+from realtime.bus.connections import RETRY_AFTER_MS, BusOptions, Command, RedisLink, unavailable
 from realtime.bus.metrics import BusMetrics
 
 MOST_UNSAID_BYTES = 16 << 20
@@ -54,7 +54,7 @@ class Speech:
     async def _say(self, where: Sequence[str], message: bytes) -> int:
         self._unconfirmed_bytes += len(message)
         try:
-            return sum(await self._link.batch([("SPUBLISH", channel, message) for channel in where]))
+            return sum(await self._link.batch(_publishing(where, message)))
         except Unavailable:
             self._metrics.failures.labels("room_publish").inc()
             raise
@@ -66,7 +66,7 @@ class Speech:
         if not where:
             return
         self._check()
-        commands = [("SPUBLISH", channel, message) for channel in where]
+        commands = _publishing(where, message)
         if not self._beginning and self._link.post(commands, partial(self._ended, len(message))):
             self._unconfirmed_bytes += len(message)
         else:
@@ -107,6 +107,12 @@ class Speech:
     def _check(self) -> None:
         if not self._running or self._unconfirmed_bytes > MOST_UNSAID_BYTES:
             raise Unavailable("the other nodes cannot be told", retry_after_ms=RETRY_AFTER_MS)
+
+
+def _publishing(where: Sequence[str], message: bytes) -> Sequence[Command]:
+    if len(where) == 1:
+        return (("SPUBLISH", where[0], message),)
+    return [("SPUBLISH", channel, message) for channel in where]
 
 
 class AckIds:

@@ -27,6 +27,7 @@ from realtime.bus.room_messages import (
     Emitted,
     Message,
     PassedOn,
+    Said,
     channels,
     decode,
     decode_values,
@@ -40,7 +41,8 @@ from realtime.bus.room_reports import Report
 from realtime.bus.room_speech import AckIds, Speech
 from realtime.bus.subscriber import Subscriber
 from realtime.wire.emitting import Audience, Fault, Move, ThisNode
-from realtime.wire.packets import Packet
+from realtime.wire.header import ROOT
+from realtime.wire.packets import Packet, framed_packet
 from realtime.wire.questions import Question
 from realtime.wire.rooms import node_of
 
@@ -150,7 +152,13 @@ class RedisRooms:
 
     def send_nowait(self, audience: Audience, packet: Packet, *, volatile: bool = False) -> None:
         """See `OtherNodes`."""
-        self._speech.begin(channels(audience, self._node), encode(self._emitted(audience, packet, volatile)))
+        to = audience.to
+        is_usual = audience.namespace == ROOT and to is not None and len(to) == 1 and not audience.but and not volatile
+        if is_usual and to and packet.plain:
+            message = encode(Said(self._sender, to[0], packet.json))
+        else:
+            message = encode(self._emitted(audience, packet, volatile))
+        self._speech.begin(channels(audience, self._node), message)
 
     async def ask(self, audience: Audience, packet: Packet, question: Question) -> None:
         """See `OtherNodes`."""
@@ -187,7 +195,10 @@ class RedisRooms:
     def _message(self, name: bytes, data: bytes) -> None:
         try:
             message: Message = decode(data)
-            if isinstance(message, Emitted):
+            if isinstance(message, Said):
+                if message.sender != self._sender and self._here is not None:
+                    self._here.say_here(message.room, framed_packet(message.frame))
+            elif isinstance(message, Emitted):
                 self._heard(message)
             else:
                 self._act_on(message)

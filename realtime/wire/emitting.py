@@ -11,6 +11,7 @@ from functools import partial
 from typing import NamedTuple, Protocol
 
 from domain.kit.errors import RateLimited, Unavailable
+from realtime.wire.header import ROOT
 from realtime.wire.packets import Packet
 from realtime.wire.questions import Answers, OnAnswer, Question
 from realtime.wire.rooms import EVERYBODY, Rooms, check_room
@@ -73,6 +74,10 @@ class ThisNode(Protocol):
 
     def send_here(self, audience: Audience, packet: Packet, *, volatile: bool = False) -> None:
         """Send to the sockets of this node."""
+        ...
+
+    def say_here(self, room: str, packet: Packet) -> None:
+        """Send to one room of namespace `/`, or to one socket."""
         ...
 
     def ask_here(self, audience: Audience, packet: Packet, question: Question) -> None:
@@ -282,6 +287,12 @@ class Emitter:
         rooms = self._namespaces.get(audience.namespace)
         if rooms is not None:
             rooms.send(packet, audience.to, audience.but, volatile=volatile)
+
+    def say_here(self, room: str, packet: Packet) -> None:
+        """See `ThisNode`."""
+        rooms = self._namespaces.get(ROOT)
+        if rooms is not None:
+            rooms.send_to_one(packet, room)
 
     def ask_here(self, audience: Audience, packet: Packet, question: Question) -> None:
         """See `ThisNode`."""

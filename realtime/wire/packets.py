@@ -36,6 +36,7 @@ __all__ = (
     "encode_event",
     "encode_json",
     "engine_packet",
+    "framed_packet",
 )
 
 _encode = msgspec.json.Encoder().encode
@@ -60,6 +61,7 @@ class Lane(IntEnum):
     LIVE = 2
 
 
+_DURABLE = Lane.DURABLE
 _LANES = {lane.value: lane for lane in Lane}
 
 _Head: TypeAlias = tuple[Kind, str, int | None]
@@ -135,6 +137,11 @@ class Packet:
         kind, namespace, ack_id = self._head or _PLAIN_EVENT
         return Carried(_unframed(self.json), tuple(self._attachments), int(kind), namespace, ack_id, int(self.lane))
 
+    @property
+    def plain(self) -> bool:
+        """Whether its frame is all there is to say of it: see `framed_packet`."""
+        return self._head is _PLAIN_EVENT and self.lane is _DURABLE and not self._attachments
+
     def _packed(self, head: _Head) -> bytes:
         """Itself as msgpack, made from the JSON."""
         kind, namespace, ack_id = head
@@ -150,6 +157,17 @@ def carried_packet(carried: Carried) -> Packet:
     if kind == _EVENT and namespace == ROOT and ack_id is None:
         return Packet(text, _PLAIN_EVENT, _LANES[lane], attachments)
     return Packet(text, (Kind(kind), namespace, ack_id), _LANES[lane], attachments)
+
+
+def framed_packet(frame: bytes) -> Packet:
+    """A `plain` packet that came from another node, as the frame that it is in JSON."""
+    packet = Packet.__new__(Packet)
+    packet.json = frame
+    packet.lane = _DURABLE
+    packet._head = _PLAIN_EVENT
+    packet._attachments = ()
+    packet._msgpack = None
+    return packet
 
 
 def engine_packet(text: str) -> Packet:

@@ -172,9 +172,16 @@ class Rooms:
         if but or volatile or (to is not EVERYBODY and len(to) != 1):
             for socket in self.sockets(to, but):
                 socket.send(packet, volatile=volatile)
-        elif (room := self._everybody if to is EVERYBODY else self._rooms.get(to[0])) is not None:
+        elif to is EVERYBODY:
+            self._send_to_room(packet, self._everybody)
+        else:
+            self.send_to_one(packet, to[0])
+
+    def send_to_one(self, packet: Packet, name: str) -> None:
+        """Send a packet to a room, or to the socket that has this id."""
+        if (room := self._rooms.get(name)) is not None:
             self._send_to_room(packet, room)
-        elif to is not EVERYBODY and (one := self.socket(to[0])) is not None:
+        elif (one := self._everybody.members.get(name)) is not None:
             one.send(packet)
 
     @staticmethod

@@ -116,6 +116,29 @@ async def test_a_packet_is_the_same_on_another_node(own_redis: RedisServer) -> N
             assert heard.payload(form) == sent.payload(form)
 
 
+async def test_a_usual_event_is_the_same_on_another_node(own_redis: RedisServer) -> None:
+    async with nodes(own_redis.url, "one", "two") as (one, two):
+        a, b = Listener("one." + "a" * 20), Listener("two." + "b" * 20)
+        for node, socket in ((one, a), (two, b)):
+            node.emitter.rooms("/").add(socket)
+            await node.emitter.enter(socket.sid, "x")
+        sent = encode_event("hello", {"s": "ü" * 100, "n": 1.5})
+        one.emitter.emit_nowait(Audience("/", ["x"]), sent)
+        one.emitter.emit_nowait(Audience("/", [b.sid]), sent)
+        live = encode_event("hello", lane=Lane.LIVE)
+        one.emitter.emit_nowait(Audience("/", ["x"]), live)
+        one.emitter.emit_nowait(Audience("/", ["x"], [a.sid]), sent)
+        one.emitter.emit_nowait(Audience("/"), sent, volatile=True)
+        await eventually(lambda: len(b.heard) == 5)
+        for heard, said in zip(b.heard, (sent, sent, live, sent, sent), strict=True):
+            assert heard.lane == said.lane
+            for form in Format:
+                assert heard.frames(form) == said.frames(form)
+                assert heard.payload(form) == said.payload(form)
+        assert b.volatile == [False, False, False, False, True]
+        assert [packet.text for packet in a.heard] == [sent.text, live.text, sent.text]
+
+
 async def test_emits_are_heard_in_order(own_redis: RedisServer) -> None:
     async with nodes(own_redis.url, "one", "two") as (one, two):
         b = await two.join("b", "x")
