@@ -92,6 +92,7 @@ class Draining:
         *,
         notice_seconds: float = 0.0,
         limit_seconds: float,
+        pace: Callable[[int, float], Pace] = pace_of,
     ) -> None:
         """`answer` has everything acknowledged that was accepted so far (the group commit).
 
@@ -102,7 +103,8 @@ class Draining:
         self._clock = clock
         self._limit_seconds = limit_seconds
         self._begins_at = clock.monotonic() + notice_seconds
-        self._pace = pace_of(0, limit_seconds)
+        self._pace_of = pace
+        self._pace = pace(0, limit_seconds)
         self._until = self._begins_at
         self._owner = TaskOwner("draining")
         self._order = itertools.count()
@@ -144,7 +146,7 @@ class Draining:
 
     async def _tell_all(self) -> None:
         clients = self._clients.greeted()
-        self._pace = pace_of(len(clients), self._limit_seconds)
+        self._pace = self._pace_of(len(clients), self._limit_seconds)
         self._until = self._begins_at + self._pace.spread
         self._clients.join(self)
         random.shuffle(clients)

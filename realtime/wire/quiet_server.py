@@ -8,13 +8,12 @@ import contextlib
 
 import uvicorn
 
-_TICK_SECONDS = 1.0
-"""How often the date in answers is renewed."""
-
 
 class QuietServer(uvicorn.Server):
     """The same server; `should_exit` wakes it up, from wherever it is set."""
 
+    tick_seconds = 1.0
+    """How often the date in answers is renewed."""
     _ends = False
     _woken: asyncio.Event | None = None
     _running_loop: asyncio.AbstractEventLoop | None = None
@@ -36,5 +35,5 @@ class QuietServer(uvicorn.Server):
         self._woken, self._running_loop = asyncio.Event(), asyncio.get_running_loop()
         while not await self.on_tick(0):
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_TICK_SECONDS):
+                async with asyncio.timeout(self.tick_seconds):
                     await self._woken.wait()

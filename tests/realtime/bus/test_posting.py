@@ -82,6 +82,7 @@ async def test_who_posts_all_the_time_does_not_keep_answers_from_being_read(own_
             await clock.turn(0.1)
         assert not posting.done(), "Redis is well"
         posting.cancel()
+        await asyncio.gather(posting, return_exceptions=True)
         await eventually(lambda: len(ends) == posts)
         assert set(ends) == {None}
         await link.aclose()

@@ -2,13 +2,13 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
 from domain.kit.clock import Clock, ManualClock, SystemClock
-from realtime.gateway.draining import Draining, pace_of
+from realtime.gateway.draining import Draining, Pace, pace_of
 from realtime.wire.interface import STOPPING
 from realtime.wire.packets import encode_event
 from tests.realtime.gateway.signed import Node, node
@@ -29,7 +29,12 @@ def test_nobody_waits_for_longer_than_there_is_reason_to(clients: int, spread: f
     assert clients * pace.step <= 200 * max(1.0, spread)
 
 
-def draining(up: Node, clock: Clock | None = None, notice_seconds: float = 0.0) -> Draining:
+def draining(
+    up: Node,
+    clock: Clock | None = None,
+    notice_seconds: float = 0.0,
+    pace: Callable[[int, float], Pace] = pace_of,
+) -> Draining:
     """One with which answers that are deferred come when they are asked for."""
 
     async def answer() -> None:
@@ -38,7 +43,12 @@ def draining(up: Node, clock: Clock | None = None, notice_seconds: float = 0.0) 
                 future.set_result({"kept": True})
 
     return Draining(
-        up.gateway, answer, clock or SystemClock(), notice_seconds=notice_seconds, limit_seconds=LIMIT_SECONDS
+        up.gateway,
+        answer,
+        clock or SystemClock(),
+        notice_seconds=notice_seconds,
+        limit_seconds=LIMIT_SECONDS,
+        pace=pace,
     )
 
 
@@ -75,14 +85,17 @@ async def test_each_is_told_a_time_of_its_own_and_who_comes_late_as_well() -> No
         assert len(up.gateway) == 0
 
 
-async def test_what_was_taken_is_answered_and_what_comes_then_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    patient = pace_of(0, LIMIT_SECONDS)._replace(settle=30.0)
-    monkeypatch.setattr("realtime.gateway.draining.pace_of", lambda *_: patient)
+def patient(clients: int, limit_seconds: float) -> Pace:
+    """For what is busy when a machine stands still."""
+    return pace_of(clients, limit_seconds)._replace(settle=30.0)
+
+
+async def test_what_was_taken_is_answered_and_what_comes_then_is_not_taken() -> None:
     async with node() as up, up.rider() as busy, up.rider() as waiting, up.rider() as idle:
         await busy.emit("test:slow", {"number": 1}, ack_id=1)
         await waiting.emit("test:deferred", {"number": 2}, ack_id=2)
         await eventually(lambda: 2 in up.handlers.deferred and 1 in up.handlers.gates)
-        ending = asyncio.create_task(draining(up).run())
+        ending = asyncio.create_task(draining(up, pace=patient).run())
         await idle.event("session:drain")
         assert (await idle.event("error"))["code"] == STOPPING.code  # the busy one keeps nobody
         for client in (busy, waiting):

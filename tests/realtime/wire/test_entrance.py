@@ -76,7 +76,8 @@ async def test_a_handshake_is_opened_at_once_as_by_uvicorns_way() -> None:
     door = Door()
     quick, slow = door.enter(handshake(1)), door.enter_by_uvicorn(handshake(1))
     assert isinstance(quick.get_protocol(), Link)
-    assert opened(quick) == opened(slow) != None  # noqa: E711 - a chain
+    assert opened(quick) is not None
+    assert opened(quick) == opened(slow)
     assert len(door.connections) == 2
     await door.close(quick, slow)
 

@@ -2,28 +2,20 @@
 
 import asyncio
 
-import pytest
 import uvicorn
 
-from realtime.wire import quiet_server
 from realtime.wire.quiet_server import QuietServer
 from tests.realtime.wire.transports import settle, turned_clock
 from tests.support.waiting import eventually
 
 
 class _Counting(QuietServer):
+    tick_seconds = 1000.0  # for a machine that stands still, a second is soon over
     looks = 0
 
     async def on_tick(self, counter: int) -> bool:
         self.looks += 1
         return await super().on_tick(counter)
-
-
-@pytest.fixture(autouse=True)
-def long_second(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For a machine that stands still, a second is soon over."""
-    assert quiet_server._TICK_SECONDS == 1.0
-    monkeypatch.setattr(quiet_server, "_TICK_SECONDS", 1000.0)
 
 
 async def test_it_ends_at_once_when_it_is_told_to_and_looks_seldom_until_then() -> None:
@@ -40,6 +32,7 @@ async def test_it_ends_at_once_when_it_is_told_to_and_looks_seldom_until_then() 
         await eventually(running.done)
         await running
     assert server.looks == 5
+    assert QuietServer.tick_seconds == 1.0
     assert server.should_exit
 
 
