@@ -303,6 +303,7 @@ async def test_a_dead_node_costs_its_sockets_answers_only(own_redis: RedisServer
         three.task.cancel()
         a.answer(1)
         b.answer(2)
+        await clock.turn(1)  # answers are reported together, a moment later
         await heard_again(two, a, "x")  # and before that the answer
         await clock.turn(31)
         assert await task == Answers({a.sid: [1], b.sid: [2]}, late=frozenset({c.sid}))
