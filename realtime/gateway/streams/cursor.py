@@ -10,13 +10,12 @@ from typing import Protocol
 import msgspec
 
 from domain.streams.rules import Appended, Event, Head, Slice
+from realtime.gateway.streams.early import Early
 from realtime.gateway.streams.tail import Tail
 from realtime.wire.packets import Packet, encode_event
 
 UNPLACED = -1
 """The number of a cursor, or a hearing, of which nobody knows yet where it begins."""
-_MOST_EARLY = 256
-"""Events kept that came before their turn; what comes earlier still is read again."""
 _FEW = 8
 """Hearings that a tuple holds; more are in a dict, from which one is taken at once."""
 
@@ -66,7 +65,7 @@ class Cursor:
         self.known = UNPLACED
         """The highest number that is known to exist."""
         self._hearings: tuple[Hearing, ...] | dict[Hearing, None] = ()
-        self._early: dict[int, Event] | None = None
+        self._early: Early | None = None
         self._held: dict[Hearing, Held] | None = None
         self._ahead: dict[Hearing, int] | None = None
         """Those who have had more than was released here, and up to where."""
@@ -217,7 +216,8 @@ class Cursor:
             if self.placed and event.seq == self.seq + 1:
                 self._release(event)
             elif event.seq > self.seq:
-                self._keep_early(event)
+                self._early = self._early or Early()
+                self._early.add(event)
         self._release_early()
 
     def _forget_early(self, epoch: str) -> None:
@@ -226,18 +226,15 @@ class Cursor:
         self.known = UNPLACED
         self._early = None
 
-    def _keep_early(self, event: Event) -> None:
-        self._early = self._early or {}
-        if len(self._early) < _MOST_EARLY:
-            self._early[event.seq] = event
-
     def _release_early(self) -> None:
         early = self._early
         if early is None or not self.placed:
             return
-        while (event := early.pop(self.seq + 1, None)) is not None:
+        while (event := early.take(self.seq + 1)) is not None:
             self._release(event)
-        self._early = {seq: event for seq, event in early.items() if seq > self.seq} or None
+        early.forget(self.seq)
+        if not early:
+            self._early = None
 
     def _release(self, event: Event) -> None:
         """The next event, to everybody who has the one before."""

@@ -3,7 +3,9 @@
 import json
 from dataclasses import dataclass, field
 
-from domain.streams.rules import Appended, Event, Head, payload_of
+import pytest
+
+from domain.streams.rules import Appended, Event, Head, Slice, payload_of
 from realtime.gateway.streams.cursor import Cursor
 from realtime.wire.packets import Packet
 
@@ -20,6 +22,10 @@ def said(*seqs: int, epoch: str = "e") -> Appended:
     return Appended("s:1", epoch, tuple(Event(seq, "test:event", payload_of("s:1", seq, 0, b"{}")) for seq in seqs))
 
 
+def large(*seqs: int, size: int) -> Appended:
+    return Appended("s:1", "e", tuple(Event(seq, "test:event", b'{"seq":%*d}' % (size - 8, seq)) for seq in seqs))
+
+
 def placed(seq: int) -> Cursor:
     cursor = Cursor("s:1")
     cursor.place(Head("e", seq))
@@ -33,6 +39,22 @@ def test_only_the_next_number_is_released_and_each_once() -> None:
         cursor.hear(hint)
     assert phone.numbers == [3, 4, 5, 6]
     assert not cursor.behind
+
+
+@pytest.mark.parametrize(("size", "kept"), [(100, 256), (20_000, 3)])
+def test_what_comes_too_early_is_kept_within_bounds_and_the_rest_is_read(size: int, kept: int) -> None:
+    cursor, phone = placed(0), Phone()
+    cursor.join(phone)
+    for base in (0, kept + 2):  # what was released makes room for others
+        early, last = range(base + 2, base + kept + 3), base + kept + 2
+        cursor.hear(large(base + 2, size=size))  # what comes twice is counted once
+        cursor.hear(large(*early, size=size))
+        cursor.hear(large(base + 1, size=size))
+        assert phone.numbers == list(range(1, last))
+        assert cursor.behind
+        cursor.fill(Slice(Head("e", last), 0, large(last, size=size).events))
+        assert phone.numbers == list(range(1, last + 1))
+        assert not cursor.behind
 
 
 def test_what_comes_before_a_cursor_is_placed_counts_in_its_own_epoch_only() -> None:
