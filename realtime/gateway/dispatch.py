@@ -38,6 +38,8 @@ _NOT, _DONE, _ANSWERED = Taken.NOT, Taken.DONE, Taken.ANSWERED
 _UNKNOWN = "unknown"
 _MOST_EARLY = 32
 """Packets that may wait for the greeting; a client that has said more is greeted with what is known."""
+_MOST_EARLY_BYTES = 256 << 10
+"""Of them: a full `location:batch` and a `session:resume`, which come out of a tunnel together, have some 200 KiB."""
 _EMPTY: Final[dict[str, object]] = {}
 _REFUSALS = Limit(per_second=20.0, burst=1000)
 
@@ -70,7 +72,7 @@ class Inbox:
         self.client = client
         self.ready = False
         """Whether the client was greeted and the features have been told of it; what comes earlier waits."""
-        self._early: list[Callable[[], None]] | None = None
+        self._early: list[tuple[Callable[[], None], int]] | None = None
         self._dispatcher = dispatcher
         self._uses: dict[bytes, _Use] | None = None
         """The events that the client has sent, by their names as they arrive."""
@@ -110,7 +112,8 @@ class Inbox:
         if self.client.closed:
             return
         route = self._dispatcher.find(name)
-        if not self.ready and self._waits(route, partial(self.event, name, arguments, ack_id)):
+        if not self.ready:
+            self._wait(route, partial(self.event, name, arguments, ack_id), arguments.size)
             return
         if route is None:
             unknown = Unsupported(f"there is no event {name[:_LONGEST_ECHO]!r}; names are `feature:verb`")
@@ -134,26 +137,26 @@ class Inbox:
         """Answer a packet that could not be read."""
         if self.client.closed:
             return
-        if not self.ready and self._waits(None, partial(self.fault, problem, ack_id)):
+        if not self.ready:
+            self._wait(None, partial(self.fault, problem, ack_id), 0)
             return
         self._refuse(_UNKNOWN, None, problem, ack_id)
 
     def begin(self) -> None:
         """The client was greeted: what it said before that is heard now, in order."""
         early, self._early = self._early, None
-        for work in early or ():
+        for work, _ in early or ():
             work()
 
-    def _waits(self, route: Route | None, work: Callable[[], None]) -> bool:
-        """Whether this waits for the greeting, which comes first; what is urgent, or too much, brings it about."""
-        urgent = route is not None and route.lane is Lane.SOS
-        if urgent or len(self._early or ()) >= _MOST_EARLY:
-            self._dispatcher.hurry(self.client)
-            return False
+    def _wait(self, route: Route | None, work: Callable[[], None], size: int) -> None:
+        """Do this behind the greeting; what is urgent, or too much (`size` is in bytes), brings that about."""
         if self._early is None:
             self._early = []
-        self._early.append(work)
-        return True
+        self._early.append((work, size))
+        urgent = route is not None and route.lane is Lane.SOS
+        waiting = sum(size for _, size in self._early)
+        if urgent or len(self._early) > _MOST_EARLY or waiting > _MOST_EARLY_BYTES:
+            self._dispatcher.hurry(self.client)
 
     @property
     def idle(self) -> bool:
