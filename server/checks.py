@@ -54,6 +54,8 @@ async def _schema(node: ServerNode, revisions: list[str]) -> Finding:
 async def _redis(redis: Redis) -> Finding:
     """Asks each master: a cluster of which some answer serves those whose keys are there."""
     answers = await ask_masters(redis, "PING")
+    if not answers:
+        await redis.ping()  # raises why not even their names are known
     silent = sorted(name for name, answer in answers.items() if isinstance(answer, Exception))
     if len(silent) == len(answers):
         return Finding(Status.UNHEALTHY, "no master answers")

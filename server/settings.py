@@ -22,7 +22,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
-from domain.kit.redis_urls import parse_redis_url
+from domain.kit.redis_connections import check_redis_url
 
 _DEVELOPMENT_SECRET = "development only: anybody can read this in the source"
 _PREFIX = "THROTTLECOVE_"
@@ -79,7 +79,8 @@ class Settings(BaseSettings):
         SecretStr("redis://127.0.0.1:6379/0"),
         validation_alias="REDIS_URL",
         description="Redis 7.0 or newer, `appendfsync always` and `noeviction`: `redis://host:port/database`, "
-        "`redis+sentinel://host:port,host:port/service` or `redis+cluster://host:port,host:port`; `rediss…` for TLS.",
+        "`redis+sentinel://host:port,host:port/service` or `redis+cluster://host:port,host:port`; `rediss…` for TLS, "
+        "with `?ssl_ca_certs=<file>`.",
     )
     database_pool_size: Positive = Field(10, description="Connections kept open.")
     database_pool_overflow: int = Field(10, ge=0, description="Connections opened beyond that when busy.")
@@ -223,7 +224,7 @@ class Settings(BaseSettings):
     @field_validator("redis_url")
     @classmethod
     def _is_redis(cls, url: SecretStr) -> SecretStr:
-        parse_redis_url(url.get_secret_value())
+        check_redis_url(url.get_secret_value())
         return url
 
     @model_validator(mode="after")

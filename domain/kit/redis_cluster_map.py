@@ -68,25 +68,28 @@ class ClusterMap:
             if seen is not None and seen != self.version:
                 return
             view = await self._newest_view()
-            if view is None:
-                raise ClusterDownError("no node of the cluster answers")
             self._owners = view.owners
             self.version += 1
             self.doubted = False
 
-    async def _newest_view(self) -> _View | None:
+    async def _newest_view(self) -> _View:
         best: _View | None = None
+        faults: list[str] = []
         async with TaskOwner("cluster-map") as owner:
             nodes = {*self._seeds, *self.masters}
             for answer in asyncio.as_completed([owner.start(self._ask(node), "ask") for node in nodes]):
                 view = await answer
-                if view is not None and view.whole:
+                if isinstance(view, Exception):
+                    faults.append(str(view))
+                elif view.whole:
                     return view
-                if view is not None and (best is None or view.epoch > best.epoch):
+                elif best is None or view.epoch > best.epoch:
                     best = view
+        if best is None:
+            raise ClusterDownError(f"no node of the cluster answers: {'; '.join(faults)}")
         return best
 
-    async def _ask(self, node: Address) -> _View | None:
+    async def _ask(self, node: Address) -> _View | Exception:
         connection = self._make(node)
         try:
             await connection.connect()  # type: ignore[no-untyped-call]
@@ -94,8 +97,8 @@ class ClusterMap:
                 connection.pack_commands([("CLUSTER", "INFO"), ("CLUSTER", "SLOTS")]), check_health=False
             )
             about, ranges = await connection.read_response(), await connection.read_response()
-        except (RedisError, OSError):
-            return None
+        except (RedisError, OSError) as error:
+            return error
         finally:
             await connection.disconnect(nowait=True)
         facts = dict(line.split(":", 1) for line in about.decode().split() if ":" in line)

@@ -18,7 +18,7 @@ from redis.maint_notifications import MaintNotificationsConfig
 from domain.kit.redis_pipe import Line
 from domain.kit.redis_sentinels import Sentinels
 from domain.kit.redis_slots import Command
-from domain.kit.redis_urls import Address, RedisUrl, Topology
+from domain.kit.redis_urls import Address, BadRedisUrl, RedisUrl, Topology, parse_redis_url
 from domain.kit.transports import LocalConnection, TcpConnection, TlsConnection
 
 REDIS_FAILURES: tuple[type[Exception], ...] = (RedisError, OSError, TimeoutError)
@@ -52,7 +52,7 @@ class _ToTheMaster:
                     fault = error
                 else:
                     return
-        raise ConnectionLost("the sentinels name no master that answers") from fault
+        raise ConnectionLost(f"the sentinels name no master that answers: {fault}") from fault
 
     async def _insist_on_a_master(self) -> None:
         await self.send_command("ROLE", check_health=False)  # type: ignore[attr-defined]
@@ -81,24 +81,24 @@ class Maker:
         answer_timeout_seconds: float | None = None,
         protocol: int = 3,
     ) -> None:
-        """`answer_timeout_seconds`: None where each caller has a deadline of its own."""
+        """`answer_timeout_seconds`: None where each caller has a deadline of its own. Raises BadRedisUrl."""
         self.url = url
         self._kind = _kind_of(url)
+        self._probe_kind = TlsConnection if url.tls else TcpConnection
+        common = {**_PLAIN, "client_name": name}
         limits = {"socket_timeout": answer_timeout_seconds, "socket_connect_timeout": connect_timeout_seconds}
-        self.options: dict[str, Any] = {
-            **url.options,
-            **_PLAIN,
-            **limits,
-            "client_name": name,
-            "protocol": protocol,
-        }
-        # A question about the topology has to leave time for what was to be done.
-        limits = dict.fromkeys(limits, connect_timeout_seconds / 2)
-        self._probing = {**_PLAIN, **limits, "client_name": name, "protocol": 2}
+        self.options: dict[str, Any] = {**url.options, **common, **limits, "protocol": protocol}
+        self._probing: dict[str, Any] = {}
+        if url.topology is not Topology.ONE:
+            # A question about the topology has to leave time for what was to be done.
+            limits = dict.fromkeys(limits, connect_timeout_seconds / 2)
+            probing = url.sentinel_options if url.topology is Topology.SENTINEL else url.options
+            self._probing = _with_shared_tls(self._probe_kind, {**probing, **common, **limits, "protocol": 2})
+        elif url.addresses:
+            self.options["host"], self.options["port"] = url.addresses[0]
         if url.topology is Topology.SENTINEL:
             self.options["sentinels"] = Sentinels(url.addresses, url.service, self.make_probe)
-        elif url.topology is Topology.ONE and url.addresses:
-            self.options["host"], self.options["port"] = url.addresses[0]
+        self.options = _with_shared_tls(self._kind, self.options)
 
     @property
     def kind(self) -> type[AbstractConnection]:
@@ -113,9 +113,27 @@ class Maker:
 
     def make_probe(self, address: Address) -> AbstractConnection:
         """A connection for a question about the topology, to a sentinel or a server of a cluster."""
-        kind = TlsConnection if self.url.tls else TcpConnection
-        options = self.url.sentinel_options if self.url.topology is Topology.SENTINEL else self.url.options
-        return kind(**{**options, **self._probing, "host": address[0], "port": address[1]})
+        return self._probe_kind(**self._probing | {"host": address[0], "port": address[1]})
+
+    def read_certificates(self) -> None:
+        """Read what TLS needs, as the first connections would. Raises BadRedisUrl."""
+        for options in (self.options, self._probing):
+            if "tls" in options:
+                options["tls"].get()
+
+
+def check_redis_url(text: str) -> None:
+    """Raise BadRedisUrl when no connection can come of this address, whatever stands behind it."""
+    Maker(parse_redis_url(text), name="check", connect_timeout_seconds=1).read_certificates()
+
+
+def _with_shared_tls(kind: type[AbstractConnection], options: dict[str, Any]) -> dict[str, Any]:
+    """The options, with one TLS context for all connections of this kind. Raises BadRedisUrl."""
+    try:
+        connection = kind(**options)
+    except (TypeError, ValueError, RedisError):
+        raise BadRedisUrl("has an option behind its ? that is none, or with a value that it cannot have") from None
+    return {**options, "tls": connection.tls} if isinstance(connection, TlsConnection) else options
 
 
 _PLAIN = {

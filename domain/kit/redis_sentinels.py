@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 
 from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import ConnectionError as ConnectionLost
 from redis.exceptions import RedisError
 
 from domain.kit.redis_urls import Address
@@ -25,24 +26,31 @@ class Sentinels:
         self._make = make
 
     async def masters(self) -> AsyncGenerator[Address, None]:
-        """What they take for the master, as the answers come, each address once. Nothing when none answers."""
+        """What they take for the master, as the answers come, each address once. Raises ConnectionLost if none says."""
         said: set[Address] = set()
+        faults: list[str] = []
         async with TaskOwner("sentinels") as owner:
             asking = [owner.start(self._ask(address), "ask") for address in self._addresses]
             for answer in asyncio.as_completed(asking):
                 master = await answer
-                if master is not None and master not in said:
+                if isinstance(master, Exception):
+                    faults.append(str(master))
+                elif master not in said:
                     said.add(master)
                     yield master
+        if not said:
+            raise ConnectionLost(f"no sentinel names a master: {'; '.join(faults)}")
 
-    async def _ask(self, address: Address) -> Address | None:
+    async def _ask(self, address: Address) -> Address | Exception:
         connection = self._make(address)
         try:
             await connection.connect()  # type: ignore[no-untyped-call]
             await connection.send_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._service)
             answer = await connection.read_response()
-        except (RedisError, OSError):
-            return None
+        except (RedisError, OSError) as error:
+            return error
         finally:
             await connection.disconnect(nowait=True)
-        return None if answer is None else (answer[0].decode(), int(answer[1]))
+        if answer is None:
+            return ConnectionLost(f"{address[0]}:{address[1]} does not watch {self._service}")
+        return answer[0].decode(), int(answer[1])

@@ -4,12 +4,15 @@ asyncio's transports swallow a write after the peer's reset; uvloop's raise a ba
 the moment in which the connection's owner hears of it. For redis-py and asyncpg that is an error nobody foresaw.
 """
 
-from collections.abc import Iterable
+import ssl
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from redis.asyncio.connection import Connection, SSLConnection, UnixDomainSocketConnection
 from redis.exceptions import ConnectionError as ConnectionLost
 from redis.exceptions import ReadOnlyError
+
+from domain.kit.redis_tls import TlsContext
 
 
 def is_closed_transport(error: BaseException) -> bool:
@@ -45,6 +48,20 @@ class TcpConnection(_LossIsAnError, Connection):
 
 class TlsConnection(_LossIsAnError, SSLConnection):
     """The same through TLS."""
+
+    def __init__(self, *, tls: TlsContext | None = None, **options: Any) -> None:
+        """`tls` is shared with other connections of the same options."""
+        super().__init__(**options)
+        self.tls = tls or TlsContext(self.ssl_context)
+
+    def _connection_arguments(self) -> Mapping[str, Any]:
+        plain: Mapping[str, Any] = super(SSLConnection, self)._connection_arguments()
+        return {**plain, "ssl": self.tls.get()}
+
+    def _error_message(self, exception: BaseException) -> str:
+        if isinstance(exception, ssl.SSLCertVerificationError):
+            return f"the certificate of {self._host_error()} is refused: {exception.verify_message}"
+        return str(super()._error_message(exception))
 
 
 class LocalConnection(_LossIsAnError, UnixDomainSocketConnection):

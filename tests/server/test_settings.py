@@ -92,6 +92,8 @@ def test_the_command_ends_with_a_sentence_and_without_a_value() -> None:
         ("REDIS_URL", "redis://:hunter2@here,there", ": has several hosts"),
         ("REDIS_URL", "redis+cluster://:hunter2@here:1,there:2/3", ": names a database, of which a cluster has"),
         ("REDIS_URL", "redis+sentinel://:hunter2@here,there", ": must name what the sentinels watch"),
+        ("REDIS_URL", "rediss://here?ssl_ca_certs=/hunter2", ": names a file with ssl_ca_certs that cannot be read"),
+        ("REDIS_URL", "rediss://here?hunter2=1", ": has an option behind its ? that is none"),
     ],
 )
 def test_a_setting_that_cannot_be_read_is_named_and_not_shown(
