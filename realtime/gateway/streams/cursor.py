@@ -11,7 +11,9 @@ import msgspec
 
 from domain.streams.rules import Appended, Event, Head, Slice
 from realtime.gateway.streams.early import Early
+from realtime.gateway.streams.held import Held, Load
 from realtime.gateway.streams.tail import Tail
+from realtime.wire.interface import OVERFLOWED, Closing
 from realtime.wire.packets import Packet, encode_event
 
 UNPLACED = -1
@@ -27,6 +29,10 @@ class Listener(Protocol):
         """Queue the packet in order; never waits, never raises for a socket that is gone."""
         ...
 
+    def close(self, closing: Closing) -> None:
+        """End it, which leaves its hearings soon, not in here."""
+        ...
+
 
 class Hearing:
     """One listener of one stream: it is sent every event after `start`."""
@@ -37,19 +43,6 @@ class Hearing:
         self.cursor = cursor
         self.listener = listener
         self.start = start
-
-
-class Held:
-    """What a listener is not sent yet, because an answer is on its way that comes first."""
-
-    __slots__ = ("at", "packets", "restarted")
-
-    def __init__(self, at: int) -> None:
-        self.at = at
-        """Up to here it was sent everything after its start."""
-        self.packets: list[tuple[int, Packet]] = []
-        self.restarted = False
-        """Whether the stream began anew meanwhile: what is known of it is not true any more."""
 
 
 class Cursor:
@@ -114,9 +107,9 @@ class Cursor:
         else:
             self._remove(hearing)
 
-    def hold(self, hearing: Hearing) -> Held:
-        """Send it nothing until `go_on`."""
-        held = Held(self.seq)
+    def hold(self, hearing: Hearing, load: Load) -> Held:
+        """Send it nothing until `go_on`; one for which too much is held is closed, and resumes."""
+        held = Held(self.seq, load)
         if self._ahead is not None and hearing in self._ahead:
             held.at = self._ahead.pop(hearing)
             self._ahead = self._ahead or None
@@ -246,8 +239,9 @@ class Cursor:
         packet = encode_event(event.name, msgspec.Raw(event.payload))
         for hearing in tuple(self._hearings):
             hearing.listener.send(packet)
-        for held in (self._held or {}).values():
-            held.packets.append((event.seq, packet))
+        for hearing, held in (self._held or {}).items():
+            if not held.add(event.seq, packet):
+                hearing.listener.close(OVERFLOWED)
         if self._ahead is not None:
             self._catch_up(event.seq, packet)
 

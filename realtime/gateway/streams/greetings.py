@@ -11,6 +11,7 @@ from realtime.gateway.client import Client
 from realtime.gateway.events.session import StreamHead
 from realtime.gateway.streams.cursor import UNPLACED
 from realtime.gateway.streams.cursors import Cursors
+from realtime.gateway.streams.held import Load
 from realtime.gateway.streams.kinds import StreamKinds
 
 Greet: TypeAlias = Callable[[Client, Mapping[str, StreamHead]], None]
@@ -37,8 +38,9 @@ class Greetings:
             greet(client, _heads(client))
             return
         self._waiting[client] = greet
+        load = Load()
         for hearing in client.hearings:
-            hearing.cursor.hold(hearing)
+            hearing.cursor.hold(hearing, load)
 
     def end(self, client: Client) -> None:
         """The client is gone."""

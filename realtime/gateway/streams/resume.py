@@ -24,8 +24,9 @@ from realtime.gateway.events.session import (
     WatchedAgain,
 )
 from realtime.gateway.streams.continuity import Continuity, Verdict, continuity
-from realtime.gateway.streams.cursor import Hearing, Held
+from realtime.gateway.streams.cursor import Hearing
 from realtime.gateway.streams.cursors import Cursors
+from realtime.gateway.streams.held import Held, Load
 from realtime.gateway.streams.history import HistoryReader
 from realtime.gateway.streams.kinds import StreamKinds
 from realtime.gateway.streams.metrics import StreamMetrics
@@ -112,10 +113,10 @@ class ResumeHandlers:
         heard = {hearing.cursor.name: hearing for hearing in client.hearings}
         if len(heard.keys() | streams.keys()) > MOST_STREAMS:
             raise TooLarge(f"a socket hears at most {MOST_STREAMS} streams", field="streams")
-        parts: list[_Part] = []
+        parts, load = list[_Part](), Load()
         for name, position in streams.items():
             hearing = heard.get(name) or self._cursors.join(client, name)
-            parts.append(_Part(name, position, hearing, hearing.cursor.hold(hearing), name not in heard))
+            parts.append(_Part(name, position, hearing, hearing.cursor.hold(hearing, load), name not in heard))
         return parts
 
     async def _resume(

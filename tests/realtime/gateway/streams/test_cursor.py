@@ -7,15 +7,21 @@ import pytest
 
 from domain.streams.rules import Appended, Event, Head, Slice, payload_of
 from realtime.gateway.streams.cursor import Cursor
+from realtime.gateway.streams.held import Load
+from realtime.wire.interface import OVERFLOWED, Closing
 from realtime.wire.packets import Packet
 
 
 @dataclass(eq=False)
 class Phone:
     numbers: list[int] = field(default_factory=list)
+    closings: list[Closing] = field(default_factory=list)
 
     def send(self, packet: Packet) -> None:
         self.numbers.append(json.loads(packet.text[2:])[1]["seq"])
+
+    def close(self, closing: Closing) -> None:
+        self.closings.append(closing)
 
 
 def said(*seqs: int, epoch: str = "e") -> Appended:
@@ -71,7 +77,7 @@ def test_what_is_held_follows_the_answer_but_for_what_is_in_it() -> None:
     cursor, phone, other = placed(2), Phone(), Phone()
     hearing = cursor.join(phone)
     cursor.join(other)
-    cursor.hold(hearing)
+    cursor.hold(hearing, Load())
     cursor.hear(said(3, 4, 5))
     assert (phone.numbers, other.numbers) == ([], [3, 4, 5])
     assert cursor.go_on(hearing, after=3)
@@ -79,10 +85,25 @@ def test_what_is_held_follows_the_answer_but_for_what_is_in_it() -> None:
     assert phone.numbers == [4, 5, 6]
 
 
+def test_one_for_whom_too_much_is_held_is_closed_whatever_streams_it_is_of() -> None:
+    cursors, phone, other, load = [placed(0), placed(0)], Phone(), Phone(), Load()
+    hearings = [cursor.join(phone) for cursor in cursors]
+    for cursor, hearing in zip(cursors, hearings, strict=True):
+        cursor.hold(hearing, load)
+        cursor.hold(cursor.join(other), Load())
+        assert not phone.closings
+        cursor.hear(large(1, 2, 3, size=100 << 10))
+    assert phone.closings == [OVERFLOWED]
+    for cursor, hearing in zip(cursors, hearings, strict=True):
+        cursor.go_on(hearing, after=0)
+    assert phone.numbers == [1, 2, 3, 1, 2]  # no more was kept
+    assert not other.closings
+
+
 def test_who_has_more_than_this_node_waits_for_it() -> None:
     cursor, phone = placed(2), Phone()
     hearing = cursor.join(phone)
-    cursor.hold(hearing)
+    cursor.hold(hearing, Load())
     assert cursor.go_on(hearing, after=4)
     cursor.hear(said(3, 4, 5))
     assert phone.numbers == [5]
@@ -92,7 +113,7 @@ def test_who_has_more_than_this_node_waits_for_it() -> None:
 def test_a_stream_that_begins_anew_makes_what_was_found_void() -> None:
     cursor, phone = placed(8), Phone()
     hearing = cursor.join(phone)
-    cursor.hold(hearing)
+    cursor.hold(hearing, Load())
     cursor.restart(Head("new", 3))
     assert not cursor.go_on(hearing, after=8)
     assert hearing.start == 3
@@ -104,8 +125,8 @@ def test_a_stream_that_begins_anew_makes_what_was_found_void() -> None:
 def test_whoever_leaves_is_sent_nothing_wherever_it_was() -> None:
     cursor, phones = placed(0), [Phone() for _ in range(12)]  # more than a tuple holds
     hearings = [cursor.join(phone) for phone in phones]
-    cursor.hold(hearings[0])
-    cursor.hold(hearings[1])
+    cursor.hold(hearings[0], Load())
+    cursor.hold(hearings[1], Load())
     cursor.go_on(hearings[1], after=5)
     for hearing in hearings[:3]:
         cursor.leave(hearing)

@@ -22,8 +22,9 @@ from domain.streams.rules import Appended, Event, Head, Slice, payload_of
 from realtime.gateway.client import Client
 from realtime.gateway.events.session import Position
 from realtime.gateway.streams.continuity import Continuity, Verdict, continuity
-from realtime.gateway.streams.cursor import UNPLACED, Cursor, Hearing, Held
+from realtime.gateway.streams.cursor import UNPLACED, Cursor, Hearing
 from realtime.gateway.streams.cursors import LINGER_SECONDS, Cursors
+from realtime.gateway.streams.held import Held, Load
 from realtime.gateway.streams.metrics import StreamMetrics
 from realtime.wire.packets import Packet
 
@@ -266,7 +267,7 @@ class Stream(RuleBasedStateMachine):
     def _ask(self, connection: Connection) -> None:
         (hearing,) = connection.client.hearings
         position = Position(connection.app.epoch, connection.app.last)
-        held = hearing.cursor.hold(hearing)
+        held = hearing.cursor.hold(hearing, Load())
         self.asking.append(Asking(connection.app, hearing, held, position))
 
     @precondition(lambda self: self.asking)
