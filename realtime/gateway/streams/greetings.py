@@ -54,7 +54,7 @@ class Greetings:
             return
         greet(client, _heads(client))
         for hearing in client.hearings:
-            hearing.cursor.go_on(hearing, hearing.start)
+            self._cursors.go_on(hearing, hearing.start)
 
     def learnt(self) -> None:
         """More is known than before: greet those whose streams are."""

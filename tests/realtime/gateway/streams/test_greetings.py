@@ -78,3 +78,15 @@ async def test_one_for_whom_too_much_comes_before_its_greeting_has_to_come_back(
         await eventually(lambda: not len(up.node.gateway))
         assert cursor.idle
         assert cursor.seq == 6
+
+
+@quiet
+async def test_what_comes_after_a_stream_began_anew_and_before_the_greeting_is_not_passed_over() -> None:
+    async with unknowing() as up, up.rider() as (client, cursor):
+        up.cursors.place(cursor, Head("e", 8))
+        up.cursors.restart(cursor, Head("new", 3))
+        up.cursors.said(Appended(cursor.name, "new", (Event(4, "test:word", b'{"word":"a"}'),)))
+        up.greetings.learnt()
+        assert (await client.event("session:streams"))["streams"] == {cursor.name: {"epoch": "new", "head": 3}}
+        assert (await client.event("session:ready"))["streams"] == {cursor.name: {"epoch": "new", "head": 3}}
+        assert (await client.event("session:streams"))["streams"] == {cursor.name: {"epoch": "new", "head": 4}}
