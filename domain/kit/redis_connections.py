@@ -15,7 +15,7 @@ from redis.exceptions import ConnectionError as ConnectionLost
 from redis.exceptions import RedisError
 from redis.maint_notifications import MaintNotificationsConfig
 
-from domain.kit.redis_pipe import Line
+from domain.kit.redis_pipe import Line, OnEnd
 from domain.kit.redis_sentinels import Sentinels
 from domain.kit.redis_slots import Command
 from domain.kit.redis_urls import Address, BadRedisUrl, RedisUrl, Topology, parse_redis_url
@@ -173,11 +173,10 @@ class Place:
             return None
         return line.begin(packed(commands), len(commands))
 
-    def post(self, commands: Sequence[Command], on_end: Callable[[Exception | None], None]) -> bool:
-        """Send now, if that can be, and have `on_end` called later, once, with what went wrong or None."""
-        if self._line is None or self._before_it:
-            return False
-        return self._line.post(packed(commands), len(commands), on_end)
+    def post(self, commands: bytes, count: int, on_end: OnEnd, note: int) -> bool:
+        """Send `count` packed commands now, if that can be, and have `on_end` told of them later."""
+        line = self._line
+        return line is not None and not self._before_it and line.post(commands, count, on_end, note)
 
     async def exchange(self, commands: Sequence[Command]) -> list[Any]:
         """The answers, errors of Redis among them as values. Raises what redis-py raises when they are not known."""

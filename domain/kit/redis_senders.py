@@ -14,6 +14,7 @@ from redis.exceptions import AskError, ClusterDownError, MovedError, NoScriptErr
 
 from domain.kit.redis_cluster_map import ClusterMap
 from domain.kit.redis_connections import REDIS_FAILURES, Maker, Place
+from domain.kit.redis_pipe import OnEnd
 from domain.kit.redis_slots import Command, Unit, units_of
 from domain.kit.redis_urls import Address, Topology
 
@@ -21,7 +22,7 @@ _MOST_ROUNDS = 5
 """How often what was refused is sent again."""
 _ASKING: Command = ("ASKING",)
 
-OnEnd: TypeAlias = Callable[[Exception | None], None]
+Post: TypeAlias = Callable[[bytes, int, OnEnd, int], bool]
 
 Scripts = Mapping[str, str]
 """Lua texts that are loaded where a server does not know them, by their SHA-1."""
@@ -37,11 +38,11 @@ class Sender(Protocol):
         """
         ...
 
-    def post(self, commands: Sequence[Command], on_end: OnEnd) -> bool:
-        """Send now, if `begin` could: `on_end` is called soon, once, with what went wrong or None.
+    def poster(self) -> Post:
+        """What sends packed commands now, if `begin` could, for whoever does not wait for their answers.
 
-        For whoever does not wait for the answers, which are then read with others. False, and nothing has happened,
-        when that cannot be. Raises ConnectionLost.
+        These are then read with others. It takes the commands, their number, an `OnEnd` and its note, and returns
+        False, and nothing has happened, when that cannot be.
         """
         ...
 
@@ -76,9 +77,9 @@ class OneSender:
         """See `Sender`."""
         return None if self._scripts else self._place.begin(commands)
 
-    def post(self, commands: Sequence[Command], on_end: OnEnd) -> bool:
+    def poster(self) -> Post:
         """See `Sender`."""
-        return not self._scripts and self._place.post(commands, on_end)
+        return _never if self._scripts else self._place.post
 
     async def send(self, commands: Sequence[Command]) -> list[Any]:
         """See `Sender`."""
@@ -120,9 +121,9 @@ class ClusterSender:
         """See `Sender`: here something may have moved."""
         return None
 
-    def post(self, commands: Sequence[Command], on_end: OnEnd) -> bool:
+    def poster(self) -> Post:
         """See `begin`."""
-        return False
+        return _never
 
     async def send(self, commands: Sequence[Command]) -> list[Any]:
         """See `Sender`."""
@@ -230,6 +231,10 @@ class ClusterSender:
         await self._map.refresh(seen)
         for address in self._places.keys() - self._map.masters:
             self._places.pop(address).close()
+
+
+def _never(_commands: bytes, _count: int, _on_end: OnEnd, _note: int) -> bool:
+    return False
 
 
 def _named(error: AskError, sender: Address) -> Address:

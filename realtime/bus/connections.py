@@ -49,7 +49,7 @@ class BusOptions:
     deaf_seconds: float = 2.0
     """A node that has not heard itself for so long reconnects and reads everything again."""
     reconnect_seconds: float = 0.1
-    """The pause between attempts to reconnect."""
+    """The first pause between attempts to reconnect: see `realtime.bus.attempts`."""
     keep_seconds: int = 300
     """How long a channel's rows are kept after the last was written."""
 
@@ -102,6 +102,11 @@ class RedisLink:
         deadline = deadline_seconds or 2 * options.timeout_seconds
         self._sender = open_sender(maker, {script.sha: script.text for script in scripts}, deadline)
         self._has_slots = maker.url.topology is Topology.CLUSTER
+        self.post = self._sender.poster()
+        """Send packed commands for whose answers nobody waits: see `Sender.poster`.
+
+        False when `batch` has to see to them: there is no connection, or a key may have moved, as in a cluster.
+        """
 
     async def call(self, *command: str | bytes | int | float) -> Any:
         """The answer to one command. Raises Unavailable."""
@@ -137,17 +142,6 @@ class RedisLink:
             if isinstance(answer, Exception):
                 raise unavailable(answer) from answer
         return answers
-
-    def post(self, commands: Sequence[Command], on_end: Callable[[Exception | None], None]) -> bool:
-        """Send commands for whose answers nobody waits: `on_end` is called once, later, with what went wrong or None.
-
-        False, and nothing has happened, when `batch` has to see to them: there is no connection, or it is a cluster,
-        in which a key may have moved. Raises Unavailable.
-        """
-        try:
-            return self._sender.post(commands, on_end)
-        except REDIS_FAILURES as error:
-            raise unavailable(error) from error
 
     async def everywhere(self, *command: str | bytes | int | float) -> dict[str, Any]:
         """What each master answers, by its name, or the error instead. Empty when no master is known."""

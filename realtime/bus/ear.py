@@ -74,8 +74,11 @@ class Ear:
         self.heard_at = -math.inf
         """When it last heard itself, by the monotonic clock."""
         self.open_since = math.inf
+        self.refusal: Exception | None = None
+        """Why it could not connect."""
         self._make = make
         self._listener = listener
+        self._heard = listener.heard
         self._clock = clock
         self._options = options
         self._say = say
@@ -107,7 +110,8 @@ class Ear:
             async with asyncio.timeout(2 * self._options.timeout_seconds):
                 await heeding_cancellation(connection.connect())  # type: ignore[no-untyped-call]
             self._pipe = pipe = Pipe(connection, self._answered)
-        except REDIS_FAILURES:
+        except REDIS_FAILURES as error:
+            self.refusal = error
             await connection.disconnect(nowait=True)
             return
         except BaseException:
@@ -176,7 +180,10 @@ class Ear:
             self._read, self._in_a_row = pipe.reads, 0
         self._in_a_row += 1
         if self._in_a_row <= _IN_A_ROW:
-            self._take(answer)
+            if type(answer) is list and answer[0] == b"smessage" and answer[1] != self._proof:
+                self._heard(answer[1], answer[2])  # nearly always
+            else:
+                self._take(answer)
         elif pipe is not None:
             pipe.pause()
             self._backlog.append(answer)
@@ -205,7 +212,7 @@ class Ear:
             if channel == self._proof:
                 self._proved(answer[2])
             else:
-                self._listener.heard(channel, answer[2])
+                self._heard(channel, answer[2])
         elif kind == b"ssubscribe":
             self._settled("SSUBSCRIBE", channel.decode())
         elif kind == b"sunsubscribe":

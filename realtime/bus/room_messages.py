@@ -9,12 +9,14 @@ from functools import lru_cache
 
 import msgspec
 
+from domain.kit.redis_connections import packed
 from realtime.wire.emitting import Audience, Fault, Move
 from realtime.wire.packets import Carried, Packet, carried_packet
 from realtime.wire.rooms import EVERYBODY, node_of
 
 _REMEMBERED = 4096
 """Rooms of which the channel is not worked out again."""
+_BIN_8 = b"\xc4%c"
 
 
 class Emitted(msgspec.Struct, frozen=True, array_like=True, tag="emitted", gc=False):
@@ -47,6 +49,37 @@ class Said(msgspec.Struct, frozen=True, array_like=True, tag="said", gc=False):
     sender: str
     room: str
     frame: bytes
+
+
+class Saying:
+    """The command that says such an event to one room: all of it but the frame is written once.
+
+    Of what a node that is rarely woken does for an emit, packing the same around each frame was a tenth. It is taken
+    from what the libraries write, so that nothing is said here of either format but how long a frame may be.
+    """
+
+    __slots__ = ("_head", "_room", "_said", "_sender", "channel")
+
+    def __init__(self, sender: str, room: str, channel: str) -> None:
+        self.channel = channel
+        self._sender, self._room = sender, room
+        self._head: bytes = packed([("SPUBLISH", channel, b"")]).removesuffix(b"0\r\n\r\n")
+        self._said = self.message(b"").removesuffix(b"\xc4\x00")
+
+    def message(self, frame: bytes) -> bytes:
+        """What the other nodes hear."""
+        return encode(Said(self._sender, self._room, frame))
+
+    def command(self, frame: bytes) -> bytes:
+        """It, as Redis reads it."""
+        said, length = self._said, len(frame)
+        size = _BIN_8 % length if length < 1 << 8 else _long_size(length)
+        return b"%b%d\r\n%b%b%b\r\n" % (self._head, len(said) + len(size) + length, said, size, frame)
+
+
+def _long_size(length: int) -> bytes:
+    """The head of a msgpack `bin` that is not short."""
+    return b"\xc5" + length.to_bytes(2, "big") if length < 1 << 16 else b"\xc6" + length.to_bytes(4, "big")
 
 
 class PassedOn(msgspec.Struct, frozen=True, array_like=True, tag="passed_on", gc=False):

@@ -7,12 +7,13 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Sequence
-from functools import partial
 
 from domain.kit.errors import Unavailable
+from domain.kit.redis_connections import packed
 from domain.kit.tasks import TaskOwner
 from realtime.bus.connections import RETRY_AFTER_MS, BusOptions, Command, RedisLink, unavailable
 from realtime.bus.metrics import BusMetrics
+from realtime.bus.room_messages import Saying
 
 MOST_UNSAID_BYTES = 16 << 20
 """What may wait to be said to Redis; beyond it, emits are refused at once."""
@@ -63,15 +64,27 @@ class Speech:
 
     def begin(self, where: Sequence[str], message: bytes) -> None:
         """The same for whoever does not ask what becomes of it, which is counted. Raises Unavailable."""
-        if not where:
-            return
-        self._check()
-        commands = _publishing(where, message)
-        if not self._beginning and self._link.post(commands, partial(self._ended, len(message))):
-            self._unconfirmed_bytes += len(message)
-        else:
-            self._beginning += 1
-            self._saying.start(self._say_unheeded(where, message), "say")
+        if where and not self._post(packed(_publishing(where, message)), len(where)):
+            self._begin_later(where, message)
+
+    def begin_saying(self, saying: Saying, frame: bytes) -> None:
+        """The same for an event that is nothing but a frame, to one room."""
+        if not self._post(saying.command(frame)):
+            self._begin_later((saying.channel,), saying.message(frame))
+
+    def _post(self, commands: bytes, count: int = 1) -> bool:
+        """Whether they could be sent at once, behind all others."""
+        if not self._running or self._unconfirmed_bytes > MOST_UNSAID_BYTES:
+            raise _cannot_be_told()
+        size = len(commands)
+        if self._beginning or not self._link.post(commands, count, self._ended, size):
+            return False
+        self._unconfirmed_bytes += size
+        return True
+
+    def _begin_later(self, where: Sequence[str], message: bytes) -> None:
+        self._beginning += 1
+        self._saying.start(self._say_unheeded(where, message), "say")
 
     def _ended(self, size: int, error: Exception | None) -> None:
         self._unconfirmed_bytes -= size
@@ -106,7 +119,11 @@ class Speech:
 
     def _check(self) -> None:
         if not self._running or self._unconfirmed_bytes > MOST_UNSAID_BYTES:
-            raise Unavailable("the other nodes cannot be told", retry_after_ms=RETRY_AFTER_MS)
+            raise _cannot_be_told()
+
+
+def _cannot_be_told() -> Unavailable:
+    return Unavailable("the other nodes cannot be told", retry_after_ms=RETRY_AFTER_MS)
 
 
 def _publishing(where: Sequence[str], message: bytes) -> Sequence[Command]:

@@ -11,6 +11,7 @@ it once, by the same code that the sender's node would have used.
 import itertools
 import secrets
 from collections.abc import Awaitable
+from functools import lru_cache
 
 import msgspec
 import structlog
@@ -28,6 +29,7 @@ from realtime.bus.room_messages import (
     Message,
     PassedOn,
     Said,
+    Saying,
     channels,
     decode,
     decode_values,
@@ -42,12 +44,12 @@ from realtime.bus.room_speech import AckIds, Speech
 from realtime.bus.subscriber import Subscriber
 from realtime.wire.emitting import Audience, Fault, Move, ThisNode
 from realtime.wire.header import ROOT
-from realtime.wire.packets import Packet, framed_packet
+from realtime.wire.packets import Packet
 from realtime.wire.questions import Question
 from realtime.wire.rooms import node_of
 
 _REMEMBERED = 4096
-"""Messages said on several channels, of which later copies are still recognised."""
+"""Messages said on several channels of which later copies are still recognised, and rooms with a `Saying` of theirs."""
 
 _log = structlog.get_logger(__name__)
 
@@ -68,6 +70,7 @@ class RedisRooms:
         self._ids = AckIds(options)
         self._numbers = itertools.count()
         self._seen = _Recent(_REMEMBERED)
+        self._saying_to = lru_cache(_REMEMBERED)(self._new_saying)
         self._questions: dict[int, Question] = {}
         self._reports: set[Report] = set()
         self._ear = Subscriber(
@@ -152,13 +155,20 @@ class RedisRooms:
 
     def send_nowait(self, audience: Audience, packet: Packet, *, volatile: bool = False) -> None:
         """See `OtherNodes`."""
-        to = audience.to
-        is_usual = audience.namespace == ROOT and to is not None and len(to) == 1 and not audience.but and not volatile
-        if is_usual and to and packet.plain:
-            message = encode(Said(self._sender, to[0], packet.json))
-        else:
-            message = encode(self._emitted(audience, packet, volatile))
-        self._speech.begin(channels(audience, self._node), message)
+        self._speech.begin(channels(audience, self._node), encode(self._emitted(audience, packet, volatile)))
+
+    def say_nowait(self, room: str, packet: Packet) -> None:
+        """See `OtherNodes`."""
+        if not packet.plain:
+            self.send_nowait(Audience(ROOT, (room,)), packet)
+        elif (saying := self._saying_to(room)) is not None:
+            self._speech.begin_saying(saying, packet.json)
+
+    def _new_saying(self, room: str) -> Saying | None:
+        """None for a socket of this node, which no other one has."""
+        for channel in channels(Audience(ROOT, (room,)), self._node):
+            return Saying(self._sender, room, channel)
+        return None
 
     async def ask(self, audience: Audience, packet: Packet, question: Question) -> None:
         """See `OtherNodes`."""
@@ -197,7 +207,7 @@ class RedisRooms:
             message: Message = decode(data)
             if isinstance(message, Said):
                 if message.sender != self._sender and self._here is not None:
-                    self._here.say_here(message.room, framed_packet(message.frame))
+                    self._here.say_here(message.room, Packet(message.frame))
             elif isinstance(message, Emitted):
                 self._heard(message)
             else:

@@ -29,6 +29,7 @@ from realtime.wire.arriving import Arriving
 from realtime.wire.emitting import Emitter, OtherNodes
 from realtime.wire.faults import FaultLog
 from realtime.wire.handlers import HandlerEndpoint, has_handlers
+from realtime.wire.header import ROOT
 from realtime.wire.interface import Socket
 from realtime.wire.manager import Callback, Names, RoomManager, audience_of, encode_data
 from realtime.wire.questions import Answers
@@ -129,6 +130,9 @@ class SocketioApi(socketio.AsyncServer, ABC):  # type: ignore[misc]  # the libra
         to the other nodes and counted in the metrics; Unavailable when it cannot be told now. Otherwise as
         `emit`, which costs more.
         """
+        if type(to) is str and skip_sid is None and namespace is None and not ignore_queue and not volatile:
+            self.emitter.say_nowait(to, encode_data(event, data, ROOT))  # nearly always
+            return
         audience = audience_of(namespace, to if to is not None else room, skip_sid)
         packet = encode_data(event, data, audience.namespace)
         self.emitter.emit_nowait(audience, packet, volatile=volatile, here_only=ignore_queue)

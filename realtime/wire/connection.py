@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _log = structlog.get_logger(__name__)
 
 CLOSE: Final = engine_packet("1")
-PING: Final = Packet("2", lane=Lane.SOS)  # behind a full queue it would come too late to be answered in time
+PING: Final = engine_packet("2", Lane.SOS)  # behind a full queue it would come too late to be answered in time
 NOOP: Final = engine_packet("6")
 _PROBE_ANSWER = engine_packet("3probe").frames(Format.JSON)
 

@@ -123,6 +123,10 @@ class OtherNodes(Protocol):
         """The same without waiting to know whether they were told. Raises Unavailable when they surely cannot be."""
         ...
 
+    def say_nowait(self, room: str, packet: Packet) -> None:
+        """The same for one room of namespace `/`, or one socket."""
+        ...
+
     async def move(self, move: Move) -> Fault | None:
         """Have it done on the client's node, or on all that have a member of the room. Raises Unavailable."""
         ...
@@ -235,6 +239,14 @@ class Emitter:
         nodes = self._others(audience, here_only=here_only)
         if nodes is not None:
             nodes.send_nowait(audience, packet, volatile=volatile)
+
+    def say_nowait(self, room: str, packet: Packet) -> None:
+        """The same for one room of namespace `/`, or one socket."""
+        rooms = self._namespaces.get(ROOT)
+        if rooms is not None and rooms.send_to_one(packet, room):
+            return
+        if self._nodes is not None:
+            self._nodes.say_nowait(room, packet)
 
     async def begin(
         self,

@@ -207,11 +207,14 @@ class Link(asyncio.Protocol):
             reader.feed(data)
         else:
             try:
-                if (text := reader.whole(data)) is not None:
-                    self._read_text(text)
-                else:
+                text = reader.whole(data)
+                if text is None:
                     reader.feed(data)
                     self._read_slice()
+                elif (hearing := self._hearing) is not None and (
+                    (taker := hearing.taker) is None or not taker.take(text)  # nearly always it is taken
+                ):
+                    self._hear(hearing, text)
             except Exception as error:  # noqa: BLE001 - the edge
                 self._faulty(error)
 
@@ -319,6 +322,9 @@ class Link(asyncio.Protocol):
         hearing = self._hearing
         if hearing is None or ((taker := hearing.taker) is not None and taker.take(text)):
             return True
+        return self._hear(hearing, text)
+
+    def _hear(self, hearing: Hearing, text: bytes) -> bool:
         if hearing.hear(self, text.decode()):
             return True
         self._hold()

@@ -15,8 +15,8 @@ from domain.kit.ids import new_trace_id
 from domain.kit.tasks import TaskOwner
 from realtime.wire.emitting import Audience, Emitter
 from realtime.wire.faults import FaultLog
-from realtime.wire.header import RESERVED
-from realtime.wire.packets import Packet, encode_ack, encode_event
+from realtime.wire.header import RESERVED, ROOT
+from realtime.wire.packets import Packet, encode_ack, encode_event, encode_plain
 from realtime.wire.questions import Answers
 
 CALLBACK_SECONDS = 60.0
@@ -184,6 +184,9 @@ def encode_data(event: str, data: object, namespace: str, ack_id: int | None = N
     """The library's rule: a tuple is several arguments, None is none. Raises ValueError for a reserved name."""
     if event in RESERVED:
         raise ValueError(f"{event!r} is a reserved event name")  # it would throw JavaScript's clients out
+    is_one = data is not None and type(data) is not tuple
+    if is_one and ack_id is None and namespace == ROOT and not _may_hold_binary(data):
+        return encode_plain(event, data)  # nearly always
     arguments = data if isinstance(data, tuple) else () if data is None else (data,)
     return encode_event(event, *arguments, namespace=namespace, ack_id=ack_id, binary=_may_hold_binary(arguments))
 

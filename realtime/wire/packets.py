@@ -35,8 +35,8 @@ __all__ = (
     "encode_disconnect",
     "encode_event",
     "encode_json",
+    "encode_plain",
     "engine_packet",
-    "framed_packet",
 )
 
 _encode = msgspec.json.Encoder().encode
@@ -85,29 +85,24 @@ _BEGINNINGS = tuple(f"4{kind.value}" for kind in Kind)
 """The Engine.IO type of messages and the packet's."""
 
 
-class Packet:
-    """One packet, as the WebSocket frames in which it is written; immutable."""
+class Packet(msgspec.Struct, eq=False, gc=False):
+    """One packet, as the WebSocket frames in which it is written; immutable. Made by the functions below.
 
-    __slots__ = ("_attachments", "_head", "_msgpack", "json", "lane")
+    From its frame alone, it is a `plain` one. A struct, because one is made for each emit.
+    """
 
-    def __init__(
-        self,
-        text: str | bytes,
-        head: _Head | None = None,
-        lane: Lane = Lane.DURABLE,
-        attachments: Sequence[bytes] = (),
-    ) -> None:
-        """`text` is an Engine.IO packet, for example `42["name",{…}]`; without a head it is the same in any format."""
-        data = text if isinstance(text, bytes) else text.encode()
-        length = len(data)
-        self.json = _SHORT_TEXT[length] + data if length < 126 else _frame(_TEXT, data)
-        """Its frames in JSON; `frames` for those who do not know which format it is."""
-        self._head = head
-        self._attachments = attachments
-        self._msgpack: bytes | None = None
-        self.lane = lane
-        if attachments:
-            self.json += b"".join(_frame(_BINARY, part) for part in attachments)
+    json: bytes
+    """Its frames in JSON; `frames` for those who do not know which format it is."""
+    lane: Lane = _DURABLE
+    plain: bool = True
+    """Whether its frame is all there is to say of it: an event of namespace `/` that is like nearly all."""
+    _head: _Head | None = _PLAIN_EVENT
+    """None: it is the same in any format."""
+    _attachments: Sequence[bytes] = ()
+    _msgpack: bytes | None = None
+
+    def __repr__(self) -> str:
+        return f"<Packet of {len(self.json)} bytes>"  # what it says is nobody's business
 
     def frames(self, form: Format) -> bytes:
         """All its WebSocket frames, joined; encoded when first asked for."""
@@ -137,11 +132,6 @@ class Packet:
         kind, namespace, ack_id = self._head or _PLAIN_EVENT
         return Carried(_unframed(self.json), tuple(self._attachments), int(kind), namespace, ack_id, int(self.lane))
 
-    @property
-    def plain(self) -> bool:
-        """Whether its frame is all there is to say of it: see `framed_packet`."""
-        return self._head is _PLAIN_EVENT and self.lane is _DURABLE and not self._attachments
-
     def _packed(self, head: _Head) -> bytes:
         """Itself as msgpack, made from the JSON."""
         kind, namespace, ack_id = head
@@ -155,24 +145,21 @@ def carried_packet(carried: Carried) -> Packet:
     if lane not in _LANES:
         raise ValueError(f"there is no lane {lane}")
     if kind == _EVENT and namespace == ROOT and ack_id is None:
-        return Packet(text, _PLAIN_EVENT, _LANES[lane], attachments)
-    return Packet(text, (Kind(kind), namespace, ack_id), _LANES[lane], attachments)
+        return _made(text, _PLAIN_EVENT, _LANES[lane], attachments)
+    return _made(text, (Kind(kind), namespace, ack_id), _LANES[lane], attachments)
 
 
-def framed_packet(frame: bytes) -> Packet:
-    """A `plain` packet that came from another node, as the frame that it is in JSON."""
-    packet = Packet.__new__(Packet)
-    packet.json = frame
-    packet.lane = _DURABLE
-    packet._head = _PLAIN_EVENT
-    packet._attachments = ()
-    packet._msgpack = None
-    return packet
-
-
-def engine_packet(text: str) -> Packet:
+def engine_packet(text: str, lane: Lane = _DURABLE) -> Packet:
     """A packet of Engine.IO alone: `2`, `6`, `3probe`, `0{…}`."""
-    return Packet(text)
+    return _made(text.encode(), None, lane)
+
+
+def _made(data: bytes, head: _Head | None, lane: Lane = _DURABLE, attachments: Sequence[bytes] = ()) -> Packet:
+    """Of an Engine.IO packet, for example `42["name",{…}]`."""
+    frames = _frame(_TEXT, data)
+    if attachments:
+        frames += b"".join(_frame(_BINARY, part) for part in attachments)
+    return Packet(frames, lane, head is _PLAIN_EVENT and lane is _DURABLE and not attachments, head, attachments)
 
 
 def encode_json(value: object) -> str:
@@ -195,8 +182,15 @@ def encode_event(
     for what would be mistaken for an attachment.
     """
     if not binary and ack_id is None and namespace == ROOT:
-        return Packet(b"42" + _encode((name, *arguments)), _PLAIN_EVENT, lane)
+        return _made(b"42" + _encode((name, *arguments)), _PLAIN_EVENT, lane)
     return _packet((_EVENT, namespace, ack_id), (name, *arguments), lane, binary=binary)
+
+
+def encode_plain(name: str, argument: object) -> Packet:
+    """What `encode_event` makes of a name and one argument, for what is emitted often. Raises as it does."""
+    data = b"42" + _encode((name, argument))
+    length = len(data)
+    return Packet(_SHORT_TEXT[length] + data if length < 126 else _frame(_TEXT, data))
 
 
 def encode_ack(
@@ -204,7 +198,7 @@ def encode_ack(
 ) -> Packet:
     """The ACK of the peer's packet `ack_id`; `binary` and what it raises as of `encode_event`."""
     if not binary and namespace == ROOT:
-        return Packet(b"43%d" % ack_id + _encode(answers), (_ACK, ROOT, ack_id), lane)
+        return _made(b"43%d" % ack_id + _encode(answers), (_ACK, ROOT, ack_id), lane)
     return _packet((_ACK, namespace, ack_id), answers, lane, binary=binary)
 
 
@@ -228,14 +222,14 @@ def encode_connect_error(body: Mapping[str, object], namespace: str = ROOT) -> P
 def encode_disconnect(namespace: str = ROOT) -> Packet:
     """The DISCONNECT from a namespace."""
     head: _Head = (Kind.DISCONNECT, namespace, None)
-    return Packet(_prefix(head, 0), head)
+    return _made(_prefix(head, 0), head)
 
 
 def _packet(head: _Head, data: object, lane: Lane = Lane.DURABLE, *, binary: bool = False) -> Packet:
     attachments: list[bytes] = []
     if binary and isinstance(data, tuple):
         data, attachments = take_out(data)
-    return Packet(_prefix(head, len(attachments)) + _encode(data), head, lane, attachments)
+    return _made(_prefix(head, len(attachments)) + _encode(data), head, lane, attachments)
 
 
 def _prefix(head: _Head, attachments: int) -> bytes:

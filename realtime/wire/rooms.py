@@ -177,12 +177,14 @@ class Rooms:
         else:
             self.send_to_one(packet, to[0])
 
-    def send_to_one(self, packet: Packet, name: str) -> None:
-        """Send a packet to a room, or to the socket that has this id."""
+    def send_to_one(self, packet: Packet, name: str) -> bool:
+        """Send a packet to a room, or to the socket that has this id; whether it was for a socket, and that is here."""
         if (room := self._rooms.get(name)) is not None:
             self._send_to_room(packet, room)
         elif (one := self._everybody.members.get(name)) is not None:
             one.send(packet)
+            return True
+        return False
 
     @staticmethod
     def _send_to_room(packet: Packet, room: _Room) -> None:

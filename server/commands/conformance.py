@@ -123,7 +123,7 @@ class Echo:
 
     def message(self, data: str | bytes) -> None:
         """A message arrived."""
-        self._connection.send(engine_packet("4" + data) if isinstance(data, str) else BinaryMessage(data))
+        self._connection.send(engine_packet("4" + data) if isinstance(data, str) else binary_message(data))
 
     def ended(self, reason: str) -> None:
         """The session is over."""
@@ -132,17 +132,18 @@ class Echo:
 class BinaryMessage(Packet):
     """A binary message of Engine.IO alone; those of Socket.IO belong to a packet in text."""
 
-    __slots__ = ("_data",)
-
-    def __init__(self, data: bytes) -> None:
-        super().__init__("")
-        self._data = data
+    data: bytes = b""
 
     def frames(self, form: Format) -> bytes:
-        return frame(BINARY, self._data)
+        return self.json
 
     def payload(self, form: Format) -> str:
-        return "b" + b64encode(self._data).decode()
+        return "b" + b64encode(self.data).decode()
+
+
+def binary_message(data: bytes) -> BinaryMessage:
+    """A message of these bytes."""
+    return BinaryMessage(frame(BINARY, data), plain=False, data=data)
 
 
 def add_handlers(wire: Wire, namespace: str) -> None:

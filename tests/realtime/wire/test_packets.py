@@ -24,6 +24,7 @@ from realtime.wire.packets import (
     encode_connect_error,
     encode_disconnect,
     encode_event,
+    encode_plain,
     engine_packet,
 )
 from tests.realtime.wire.official import UNHURRIED, Message, OfficialParsers, messages_of
@@ -60,6 +61,16 @@ def test_events_are_the_same_to_both_official_parsers(
     packet = encode_event(name, *arguments, namespace=namespace, ack_id=ack_id)
     expected = {"type": 2, "nsp": namespace, "data": [name, *arguments]} | ({} if ack_id is None else {"id": ack_id})
     assert read(official, packet) == [expected, expected]
+
+
+@given(name=EVENT_NAMES, argument=JSON_VALUES | st.sampled_from([100, 200, 70_000]).map("x".__mul__))
+def test_a_plain_event_is_no_different(name: str, argument: object) -> None:
+    plain, general = encode_plain(name, argument), encode_event(name, argument)
+    assert (plain.plain, plain.lane, plain.carried()) == (True, general.lane, general.carried())
+    assert [plain.frames(form) for form in Format] == [general.frames(form) for form in Format]
+    assert general.plain
+    assert not encode_event(name, argument, lane=Lane.LIVE).plain
+    assert not encode_event(name, argument, ack_id=1).plain
 
 
 @UNHURRIED
