@@ -86,7 +86,7 @@ class ClusterMap:
                 elif best is None or view.epoch > best.epoch:
                     best = view
         if best is None:
-            raise ClusterDownError(f"no node of the cluster answers: {'; '.join(faults)}")
+            raise ClusterDownError(f"no node of the cluster answers: {'; '.join(sorted(faults))}")
         return best
 
     async def _ask(self, node: Address) -> _View | Exception:

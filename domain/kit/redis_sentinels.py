@@ -39,7 +39,7 @@ class Sentinels:
                     said.add(master)
                     yield master
         if not said:
-            raise ConnectionLost(f"no sentinel names a master: {'; '.join(faults)}")
+            raise ConnectionLost(f"no sentinel names a master: {'; '.join(sorted(faults))}")
 
     async def _ask(self, address: Address) -> Address | Exception:
         connection = self._make(address)

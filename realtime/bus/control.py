@@ -19,6 +19,7 @@ import structlog
 from domain.kit.clock import Clock
 from domain.kit.errors import Unavailable
 from domain.kit.tasks import TaskOwner
+from realtime.bus.attempts import Attempts
 from realtime.bus.connections import BusOptions, Command, RedisLink
 
 CONTROL_STREAM = "control"
@@ -142,15 +143,17 @@ class ControlLog:
             await self._tell()
 
     async def _keep_hearing(self) -> None:
+        attempts = Attempts(self._options.reconnect_seconds)
         while True:
             try:
                 await self._find_place()
                 while True:
                     await self._hear()
+                    attempts.succeeded()
             except Unavailable as error:
                 if self.fresh:
                     _log.warning("control_lost", error=error.message)
-            await self._clock.sleep(self._options.reconnect_seconds)
+            await self._clock.sleep(attempts.pause_seconds())
 
     async def _find_place(self) -> None:
         """Where to read on: at the oldest remembered at first, and again when the stream is not the one we knew.

@@ -21,6 +21,7 @@ from domain.kit.redis_cluster_map import ClusterMap
 from domain.kit.redis_slots import slot_of
 from domain.kit.redis_urls import Address, Topology
 from domain.kit.tasks import TaskOwner
+from realtime.bus.attempts import Attempts
 from realtime.bus.connections import REDIS_FAILURES, RETRY_AFTER_MS, BusOptions, RedisLink, create_maker
 from realtime.bus.ear import Ear
 
@@ -92,6 +93,7 @@ class Subscriber:
         self._owner: TaskOwner | None = None
         self._changed = asyncio.Event()
         self._pausing = False
+        self._attempts = Attempts(options.reconnect_seconds)
         self._fault: Exception | None = None
         self._version = 0
         self._heard_at: dict[Place, float] = {}
@@ -170,7 +172,7 @@ class Subscriber:
                     if self._fault is not None:
                         raise self._fault
                     if self._pausing:
-                        await self._clock.sleep(self._options.reconnect_seconds)
+                        await self._clock.sleep(self._attempts.pause_seconds())
             finally:
                 self._owner = None
                 try:
@@ -190,7 +192,8 @@ class Subscriber:
             self._follow_slots()
             if not self._ears:
                 self._ear_on(self._map.owner(slot_of(self._token)))
-        except REDIS_FAILURES:
+        except REDIS_FAILURES as error:
+            self._attempts.failed(error)
             self._look_again()
             return
         for channel in list(self._homeless):
@@ -260,6 +263,8 @@ class Subscriber:
             return
         self._let_go(ear)
         self._lost("connection")
+        if ear.refusal is not None:
+            self._attempts.failed(ear.refusal)
 
     def _let_go(self, ear: Ear) -> None:
         """Of this ear, which hears no more; what it had is to be heard by another one."""
@@ -341,6 +346,7 @@ class Subscriber:
     def _look_whether_restored(self) -> None:
         if self.restored or self._unheard or not self._ears:
             return
+        self._attempts.succeeded()
         self.restored = True
         self.restored_at = self._clock.monotonic()
         _log.info("bus_restored", channels=len(self._wishes), connections=len(self._ears))
