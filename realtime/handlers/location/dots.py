@@ -63,7 +63,14 @@ class Dot:
         """Who drives it: the socket's own state. None when that socket has gone or its track has ended."""
         self.asked_at = -math.inf
         """When this node last asked to have the dot back, by the monotonic clock."""
+        self.taking: asyncio.Future[tuple[tuple[Taken | None, bool], None]] | None = None
+        """The newest takeover by a track here, while it is under way: what moves the dot is known when it has ended."""
         self.sockets = 0
+
+    @property
+    def is_being_taken(self) -> bool:
+        """Whether a track here has asked for it and was not answered yet."""
+        return self.taking is not None and not self.taking.done()
 
     def hear(self, version: int) -> bool:
         """A policy of this version exists; whether that is news: the dot then goes by none until it is looked up."""
@@ -143,7 +150,8 @@ class Dots:
         """
         meant = Meant(connected_ms, self.now_ms())
         # Side by side: while Redis is silent each of them waits for it.
-        (taken, provisional), _ = await asyncio.gather(self._take_over(dot, mover, meant), self._look_up_policy(dot))
+        taking = dot.taking = asyncio.gather(self._take_over(dot, mover, meant), self._look_up_policy(dot))
+        (taken, provisional), _ = await taking
         if taken is not None:
             self._adopt(dot, taken)
             dot.provisional = provisional
@@ -234,7 +242,7 @@ class Dots:
         if dot.channels and self._may_have_expired(dot, now_ms) and self._has_expired(dot, now_ms):
             self.refresh(dot)
         if dot.sockets > 0:
-            return not dot.superseded and (dot.provisional or dot.policy is None)
+            return not (dot.superseded or dot.is_being_taken) and (dot.provisional or dot.policy is None)
         if not dot.channels or not self._hub.channels_of(dot.rider):
             self._forget(dot)
         return False
@@ -265,7 +273,13 @@ class Dots:
         dot.learn(policy)
 
     async def _ask_for(self, dot: Dot) -> None:
-        """Raise the generation, unless the dot is another node's by now."""
+        """Raise the generation, unless the dot is another node's by now.
+
+        Not between a track's question and its answer: what is asked here names who moved the dot before, or nobody,
+        and Redis would forget whose connection is the newest.
+        """
+        while dot.taking is not None and not dot.taking.done():
+            await asyncio.wait([dot.taking])
         try:
             taken = await self._takeover.retake(
                 dot.rider, dot.generation, _name(dot.mover), dot.meant, policy=dot.heard_version
