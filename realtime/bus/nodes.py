@@ -89,6 +89,14 @@ class NodeList:
         listed = [_listed(_decode(said), int(silent_ms)) for said, silent_ms in found]
         return sorted(listed, key=lambda one: (one.node.name, one.node.id))
 
+    async def masters(self) -> dict[str, Exception | None]:
+        """Which masters of Redis answer (None) and which do not, by their names; one of a cluster has the list.
+
+        Empty when no master is known.
+        """
+        answers = await self._link.everywhere("PING")
+        return {name: answer if isinstance(answer, Exception) else None for name, answer in answers.items()}
+
     async def aclose(self) -> None:
         """Close the connections."""
         await self._link.aclose()

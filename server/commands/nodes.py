@@ -4,13 +4,16 @@ import argparse
 import asyncio
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
+from redis.exceptions import TimeoutError as RedisTimeout
 
 from domain.kit.errors import Unavailable
+from domain.kit.redis_urls import Topology, parse_redis_url
 from realtime.bus.connections import BusOptions
 from realtime.bus.nodes import LIFE_SECONDS, Listed, NodeList
 from server.settings import load
@@ -40,16 +43,30 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.set_defaults(run=run)
 
 
+@dataclass(frozen=True)
+class _Found:
+    """The nodes, or why they cannot be told; and, of a cluster that does not tell, which masters do not answer."""
+
+    nodes: Sequence[Listed] = ()
+    fault: Exception | None = None
+    masters: Mapping[str, Exception | None] = field(default_factory=dict)
+
+
 def run(options: argparse.Namespace) -> int:
-    """Print the nodes; exit status 1 when none is up or Redis cannot be asked."""
+    """Print the nodes; exit status 1 when none is up or Redis cannot be asked, which is known after some seconds."""
     settings = load()
     bus = BusOptions(settings.redis_url.get_secret_value(), timeout_seconds=settings.redis_timeout_seconds / 2)
-    try:
-        nodes = asyncio.run(_read(bus))
-    except Unavailable as reason:
-        where = settings.shown()["redis_url"]
-        print(f"cannot ask {where}: {reason.message}; look at Redis, and at REDIS_URL", file=sys.stderr)
+    found = asyncio.run(_read(bus))
+    if found.fault is not None:
+        if options.json:
+            print(
+                json.dumps(
+                    {"nodes": None, "masters": {name: each and _why(each) for name, each in found.masters.items()}}
+                )
+            )
+        print(_excuse(found, found.fault, settings.shown()["redis_url"]), file=sys.stderr)
         return 1
+    nodes = found.nodes
     if options.json:
         print(json.dumps({"nodes": [_as_object(node) for node in nodes]}))
     elif nodes:
@@ -61,12 +78,31 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-async def _read(options: BusOptions) -> list[Listed]:
+async def _read(options: BusOptions) -> _Found:
     reader = NodeList(options)
     try:
-        return await reader.nodes()
+        return _Found(await reader.nodes())
+    except Unavailable as error:
+        fault = error.__cause__ if isinstance(error.__cause__, Exception) else error
+        in_parts = parse_redis_url(options.redis_url).topology is Topology.CLUSTER
+        return _Found(fault=fault, masters=await reader.masters() if in_parts else {})
     finally:
         await reader.aclose()
+
+
+def _excuse(found: _Found, fault: Exception, where: str) -> str:
+    """Why the nodes cannot be told, and what there is to look at."""
+    silent = sorted(name for name, reason in found.masters.items() if reason is not None)
+    parts = [f"cannot ask {where} which nodes are up: {_why(fault)}"]
+    if silent:
+        parts.append(f"of its {len(found.masters)} masters {', '.join(silent)} gave no answer")
+    return "; ".join([*parts, "look at Redis, and at REDIS_URL"])
+
+
+def _why(fault: Exception) -> str:
+    if isinstance(fault, TimeoutError | RedisTimeout):
+        return "no answer in time"
+    return str(fault).rstrip(".") or type(fault).__name__
 
 
 def _as_object(listed: Listed) -> dict[str, Any]:
