@@ -63,8 +63,8 @@ class Dot:
         """Who drives it: the socket's own state. None when that socket has gone or its track has ended."""
         self.asked_at = -math.inf
         """When this node last asked to have the dot back, by the monotonic clock."""
-        self.taking: asyncio.Future[tuple[tuple[Taken | None, bool], None]] | None = None
-        """The newest takeover by a track here, while it is under way: what moves the dot is known when it has ended."""
+        self.taking: asyncio.Future[None] | None = None
+        """Done when the newest takeover by a track here was answered, and what moves the dot is known."""
         self.sockets = 0
 
     @property
@@ -150,17 +150,9 @@ class Dots:
         """
         meant = Meant(connected_ms, self.now_ms())
         # Side by side: while Redis is silent each of them waits for it.
-        taking = dot.taking = asyncio.gather(self._take_over(dot, mover, meant), self._look_up_policy(dot))
-        (taken, provisional), _ = await taking
-        if taken is not None:
-            self._adopt(dot, taken)
-            dot.provisional = provisional
-        elif dot.driver in (None, driver):
-            _keep_still(dot)
-        else:
-            return
-        dot.mover, dot.driver, dot.meant = mover, driver, meant
-        self.refresh(dot)
+        drives, _ = await asyncio.gather(self._claim(dot, mover, driver, meant), self._look_up_policy(dot))
+        if drives:
+            self.refresh(dot)
 
     async def retake(self, dot: Dot) -> None:
         """Make sure that the dot is still this node's, then show it under the policy as it is now."""
@@ -255,6 +247,23 @@ class Dots:
         dot.asked_at = now
         return True
 
+    async def _claim(self, dot: Dot, mover: UUID, driver: object, meant: Meant) -> bool:
+        """Have the dot moved by this track; whether it is now, be it that another node shows it."""
+        taking = dot.taking = asyncio.get_running_loop().create_future()
+        try:
+            taken, provisional = await self._take_over(dot, mover, meant)
+            if taken is not None:
+                self._adopt(dot, taken)
+                dot.provisional = provisional
+            elif dot.driver in (None, driver):
+                _keep_still(dot)
+            else:
+                return False
+            dot.mover, dot.driver, dot.meant = mover, driver, meant
+        finally:
+            taking.set_result(None)
+        return True
+
     async def _take_over(self, dot: Dot, mover: UUID, meant: Meant) -> tuple[Taken | None, bool]:
         """What Redis says, or, without Redis, a generation of our own; whether it is only that."""
         try:
@@ -278,7 +287,7 @@ class Dots:
         Not between a track's question and its answer: what is asked here names who moved the dot before, or nobody,
         and Redis would forget whose connection is the newest.
         """
-        while dot.taking is not None and not dot.taking.done():
+        while dot.taking is not None and dot.is_being_taken:
             await asyncio.wait([dot.taking])
         try:
             taken = await self._takeover.retake(
@@ -300,8 +309,9 @@ class Dots:
         dot.superseded = dot.provisional = False
 
     def _allowed(self, dot: Dot, now_ms: int) -> frozenset[str]:
-        """The channels of the dot's policy, as long as there is news of it."""
-        return _NOWHERE if self._is_old(dot, now_ms) else self._permitted(dot, now_ms)
+        """The channels of the dot's policy, as long as there is news of it, or there may be that this node missed."""
+        ended = self._is_old(dot, now_ms) and not self._hub.catches_up()
+        return _NOWHERE if ended else self._permitted(dot, now_ms)
 
     def _permitted(self, dot: Dot, now_ms: int) -> frozenset[str]:
         return _NOWHERE if dot.place is None else channels_of(dot.policy, dot.rider, dot.place, now_ms)

@@ -1,10 +1,26 @@
-"""Whose right a dot is shown by, when Redis cannot be asked."""
+"""Whose right a dot is shown by, when Redis cannot be asked; and for how long, on a node that stood still."""
 
 import asyncio
+from uuid import uuid4
 
+from domain.kit.clock import ManualClock
+from domain.kit.sealed import Sealer
+from domain.location.policies import Policies
+from domain.sharing.rules import Audience
+from geo.fix import Fix
+from realtime.bus.connections import BusOptions
+from realtime.bus.policy_cache import RedisPolicyCache
+from realtime.bus.takeover import Takeover
+from realtime.handlers.location.dots import Dots
+from realtime.hub.hub import CATCH_UP_SECONDS
+from realtime.hub.options import HubOptions
 from server.stack import RedisServer
 from tests.realtime.handlers.riding import road
+from tests.realtime.hub.riders import NOBODY_THERE, VIENNA, Phone, make_node, topics_around
+from tests.support.accounts import SECRET, world
 from tests.support.waiting import eventually
+
+LIFE_SECONDS = 15.0
 
 
 async def test_a_takeover_without_redis_counts_from_when_the_phone_spoke(
@@ -42,3 +58,31 @@ async def test_who_looks_after_a_dot_while_it_is_taken_does_not_make_redis_forge
         before_ms = connected_ms - 5_000
         await there.dots.take(other, rider.track, object(), connected_ms=before_ms)
         assert other.superseded, "a connection that the phone had before, heard late"
+
+
+async def test_a_fix_that_came_right_before_the_node_stood_still_takes_nobody_off_the_map(database_url: str) -> None:
+    clock = ManualClock()
+    node = make_node(NOBODY_THERE, clock, options=HubOptions(stall_seconds=2))
+    takeover, cache = Takeover(BusOptions(NOBODY_THERE)), RedisPolicyCache(BusOptions(NOBODY_THERE))
+    async with world(database_url) as shared:
+        user = (await shared.rider(f"rider_{uuid4().hex[:12]}")).user
+        await shared.sharing.set(user.id, Audience.PUBLIC, None)
+        policies = Policies(shared.sharing, cache, Sealer({"test": SECRET}, "test"))
+        dots = Dots(node.hub, takeover, policies, clock, node.bus.redis_clock, life_seconds=LIFE_SECONDS)
+        dot, phone = dots.arrive(user.rider, user.id), Phone()
+        await dots.take(dot, uuid4(), phone, connected_ms=clock.epoch_ms())
+        await node.hub.listen(phone, topics_around(VIENNA))
+        dots.show(dot, Fix(0, clock.epoch_ms(), *VIENNA), clock.epoch_ms())
+        await node.hub.tick()
+        came_ms = clock.epoch_ms()
+        await clock.turn(LIFE_SECONDS + 1)
+        dots.show(dot, Fix(1, came_ms, *VIENNA), came_ms)  # what came is shown with the tick, which is late
+        await node.hub.tick()
+        assert phone.shows(user.rider, VIENNA), "another node may have newer news, which is to be read first"
+        for _ in range(round(CATCH_UP_SECONDS)):
+            await clock.turn(1)
+            await node.hub.tick()
+        dots.review(dot)
+        await node.hub.tick()
+        assert not phone.dots(user.rider)
+    await asyncio.gather(takeover.aclose(), cache.aclose())
