@@ -23,8 +23,9 @@ from domain.kit.transports import is_closed_transport
 _log = structlog.get_logger(__name__)
 
 _RETRY_AFTER_MS = 2_000
-_UNAVAILABLE_STATES = ("08", "53", "57", "40001", "40P01", "55P03", "25006")
-"""Prefixes of SQLSTATE: connection, resources, operator intervention, conflicts to retry, a read-only standby."""
+_UNAVAILABLE_STATES = ("08", "53", "57", "40001", "40P01", "55P03", "25006", "25P03")
+"""Prefixes of SQLSTATE: connection, resources, operator intervention, conflicts to retry, a read-only standby, a
+transaction that stood still for too long."""
 
 _VALUES = re.compile(
     r"\nDETAIL:.*|(invalid input (?:syntax for type [\w ]+|for query argument \$\d+)): .*",
@@ -52,13 +53,16 @@ def create_engine(
     connect_timeout_seconds: float = 2,
     command_timeout_seconds: float | None = 2.5,
     statement_timeout_seconds: float = 30,
+    idle_in_transaction_seconds: float = 10,
     slow_query_seconds: float = 1,
     application_name: str = "throttlecove",
 ) -> AsyncEngine:
     """A pool for a libpq-style address (`postgresql://user:password@host:port/database?sslmode=…`).
 
     `command_timeout_seconds` bounds how long this side waits for an answer (a paused database never answers);
-    `statement_timeout_seconds` makes Postgres itself give up, 0 switches that off.
+    `statement_timeout_seconds` makes Postgres itself give up, 0 switches that off. `idle_in_transaction_seconds` has it
+    end a transaction that nobody goes on with: the locks of a node that stands still, or has gone without a word, would
+    be kept until it wakes up, or until the network says so hours later.
     """
     dsn = url.replace("postgresql+asyncpg://", "postgresql://", 1)
 
@@ -70,6 +74,7 @@ def create_engine(
             server_settings={
                 "application_name": application_name,
                 "statement_timeout": str(int(statement_timeout_seconds * 1000)),
+                "idle_in_transaction_session_timeout": str(int(idle_in_transaction_seconds * 1000)),
                 "timezone": "UTC",
             },
         )

@@ -31,6 +31,8 @@ STREAM_SECONDS = 300.0
 _FETCH_SECONDS = 20.0
 """The first chunk waits until Postgres has sorted the track: a million points take it about two seconds."""
 
+_PATIENCE = f"SET LOCAL idle_in_transaction_session_timeout = '{STREAM_SECONDS:.0f}s'"
+"""It stands still whenever its reader does, and keeps nobody waiting."""
 _FIRST_REAL, _LAST_REAL = 4, 10
 _POINTS = """
 SELECT seq, (extract(epoch FROM timestamp) * 1000)::bigint, latitude, longitude,
@@ -100,6 +102,7 @@ class TrackReader:
             self._streams,
             reading(self._engine) as driver,
         ):
+            await driver.execute(_PATIENCE)
             cursor = await driver.cursor(_POINTS, track.month, track.id, timeout=_FETCH_SECONDS)
             yield _chunks(cursor, mask)
 

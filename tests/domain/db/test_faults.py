@@ -138,6 +138,19 @@ async def test_a_statement_that_is_too_slow_is_unavailable_too(own_postgres: Pos
     await engine.dispose()
 
 
+async def test_who_stands_still_in_a_transaction_loses_it_and_its_locks(own_postgres: PostgresServer) -> None:
+    lock = "SELECT pg_advisory_xact_lock(1)"
+    sleeper = create_engine(own_postgres.url, idle_in_transaction_seconds=0.2)
+    patient = create_engine(own_postgres.url, command_timeout_seconds=AT_MOST_SECONDS)
+    with pytest.raises(Unavailable):
+        async with unavailable_when_down(), sleeper.begin() as connection:
+            await connection.execute(text(lock))
+            await ask(patient, lock)
+    await eventually(lambda: works(sleeper))
+    await sleeper.dispose()
+    await patient.dispose()
+
+
 async def test_a_wrong_statement_or_value_is_no_outage(engine: AsyncEngine) -> None:
     for sql in ("SELEC", "SELECT 1 / 0", "SELECT 'x'::int", "SELECT * FROM missing"):
         with pytest.raises(DBAPIError):

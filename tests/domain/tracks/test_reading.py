@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import text
 
+from domain.db.engine import create_engine
 from domain.kit.errors import NotFound
 from domain.tracks.decimals import shortest
 from domain.tracks.library import Track, TrackState
@@ -125,6 +126,24 @@ async def test_a_reader_who_leaves_early_gives_the_connection_back(riders: World
 
     assert riders.engine.sync_engine.pool.checkedout() == 0  # type: ignore[attr-defined]
     assert len(await everything(reader, track)) == 5_000
+
+
+async def test_a_reader_who_takes_long_between_two_chunks_keeps_the_stream(riders: World, database_url: str) -> None:
+    """Where a transaction that stands still is ended soon."""
+    ada, hurried = await riders.rider(), create_engine(database_url, idle_in_transaction_seconds=0.1)
+    seeded = await seed_track(riders.engine, ada.user.id, points=3_000)
+    reader = TrackReader(hurried, riders.zones)
+    track = await reader.find(ada.user.id, seeded.id)
+
+    async with reader.points(track, Zones.HIDE) as chunks:
+        count = len(await anext(chunks))
+        async with riders.engine.connect() as connection:
+            await connection.execute(text("SELECT pg_sleep(0.5)"))
+        async for chunk in chunks:
+            count += len(chunk)
+
+    assert count == 3_000
+    await hurried.dispose()
 
 
 async def test_memory_does_not_grow_with_the_track(riders: World, reader: TrackReader) -> None:
