@@ -16,7 +16,6 @@ from realtime.wire.rooms import EVERYBODY, node_of
 
 _REMEMBERED = 4096
 """Rooms of which the channel is not worked out again."""
-_BIN_8 = b"\xc4%c"
 
 
 class Emitted(msgspec.Struct, frozen=True, array_like=True, tag="emitted", gc=False):
@@ -51,6 +50,18 @@ class Said(msgspec.Struct, frozen=True, array_like=True, tag="said", gc=False):
     frame: bytes
 
 
+def _bin_head(length: int) -> bytes:
+    """What stands before so many bytes in msgpack."""
+    if length < 1 << 8:
+        return b"\xc4%c" % length
+    return b"\xc5" + length.to_bytes(2, "big") if length < 1 << 16 else b"\xc6" + length.to_bytes(4, "big")
+
+
+_SHORT = 1024
+_BIN_HEADS = tuple(_bin_head(length) for length in range(_SHORT))
+_LENGTHS = tuple(b"%d\r\n" % length for length in range(_SHORT))
+
+
 class Saying:
     """The command that says such an event to one room: all of it but the frame is written once.
 
@@ -72,14 +83,10 @@ class Saying:
 
     def command(self, frame: bytes) -> bytes:
         """It, as Redis reads it."""
-        said, length = self._said, len(frame)
-        size = _BIN_8 % length if length < 1 << 8 else _long_size(length)
-        return b"%b%d\r\n%b%b%b\r\n" % (self._head, len(said) + len(size) + length, said, size, frame)
-
-
-def _long_size(length: int) -> bytes:
-    """The head of a msgpack `bin` that is not short."""
-    return b"\xc5" + length.to_bytes(2, "big") if length < 1 << 16 else b"\xc6" + length.to_bytes(4, "big")
+        length = len(frame)
+        message = self._said + (_BIN_HEADS[length] if length < _SHORT else _bin_head(length)) + frame
+        size = len(message)
+        return self._head + (_LENGTHS[size] if size < _SHORT else b"%d\r\n" % size) + message + b"\r\n"
 
 
 class PassedOn(msgspec.Struct, frozen=True, array_like=True, tag="passed_on", gc=False):

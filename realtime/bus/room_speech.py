@@ -13,7 +13,6 @@ from domain.kit.redis_connections import packed
 from domain.kit.tasks import TaskOwner
 from realtime.bus.connections import RETRY_AFTER_MS, BusOptions, Command, RedisLink, unavailable
 from realtime.bus.metrics import BusMetrics
-from realtime.bus.room_messages import Saying
 
 MOST_UNSAID_BYTES = 16 << 20
 """What may wait to be said to Redis; beyond it, emits are refused at once."""
@@ -64,16 +63,14 @@ class Speech:
 
     def begin(self, where: Sequence[str], message: bytes) -> None:
         """The same for whoever does not ask what becomes of it, which is counted. Raises Unavailable."""
-        if where and not self._post(packed(_publishing(where, message)), len(where)):
-            self._begin_later(where, message)
+        if where and not self.post(packed(_publishing(where, message)), len(where)):
+            self.begin_later(where, message)
 
-    def begin_saying(self, saying: Saying, frame: bytes) -> None:
-        """The same for an event that is nothing but a frame, to one room."""
-        if not self._post(saying.command(frame)):
-            self._begin_later((saying.channel,), saying.message(frame))
+    def post(self, commands: bytes, count: int = 1) -> bool:
+        """What `begin` tries first: whether these commands could be sent at once, behind all others.
 
-    def _post(self, commands: bytes, count: int = 1) -> bool:
-        """Whether they could be sent at once, behind all others."""
+        If not, `begin_later` sees to it. Raises Unavailable.
+        """
         if not self._running or self._unconfirmed_bytes > MOST_UNSAID_BYTES:
             raise _cannot_be_told()
         size = len(commands)
@@ -82,7 +79,8 @@ class Speech:
         self._unconfirmed_bytes += size
         return True
 
-    def _begin_later(self, where: Sequence[str], message: bytes) -> None:
+    def begin_later(self, where: Sequence[str], message: bytes) -> None:
+        """Say it in its turn, when there is a connection."""
         self._beginning += 1
         self._saying.start(self._say_unheeded(where, message), "say")
 

@@ -161,8 +161,8 @@ class RedisRooms:
         """See `OtherNodes`."""
         if not packet.plain:
             self.send_nowait(Audience(ROOT, (room,)), packet)
-        elif (saying := self._saying_to(room)) is not None:
-            self._speech.begin_saying(saying, packet.json)
+        elif (saying := self._saying_to(room)) is not None and not self._speech.post(saying.command(packet.json)):
+            self._speech.begin_later((saying.channel,), saying.message(packet.json))
 
     def _new_saying(self, room: str) -> Saying | None:
         """None for a socket of this node, which no other one has."""

@@ -18,6 +18,7 @@ from redis.exceptions import ClusterDownError
 from domain.kit.clock import Clock
 from domain.kit.errors import Unavailable
 from domain.kit.redis_cluster_map import ClusterMap
+from domain.kit.redis_connections import packed
 from domain.kit.redis_slots import slot_of
 from domain.kit.redis_urls import Address, Topology
 from domain.kit.tasks import TaskOwner
@@ -280,9 +281,16 @@ class Subscriber:
         return next(name for name in names if self._map.has(place, slot_of(name)))
 
     async def _say(self, channel: str, beat: bytes) -> None:
+        command = ("SPUBLISH", channel, beat)
+        if self._voice.post(packed([command]), 1, self._said, 0):
+            return
         try:
-            await self._voice.call("SPUBLISH", channel, beat)
+            await self._voice.call(*command)
         except Unavailable:
+            self._on_proof(None)
+
+    def _said(self, _note: int, error: Exception | None) -> None:
+        if error is not None:
             self._on_proof(None)
 
     def _look_again(self) -> None:

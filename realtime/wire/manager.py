@@ -184,9 +184,12 @@ def encode_data(event: str, data: object, namespace: str, ack_id: int | None = N
     """The library's rule: a tuple is several arguments, None is none. Raises ValueError for a reserved name."""
     if event in RESERVED:
         raise ValueError(f"{event!r} is a reserved event name")  # it would throw JavaScript's clients out
-    is_one = data is not None and type(data) is not tuple
-    if is_one and ack_id is None and namespace == ROOT and not _may_hold_binary(data):
-        return encode_plain(event, data)  # nearly always
+    if type(data) is dict and ack_id is None and namespace == ROOT:  # nearly always
+        for value in data.values():
+            if type(value) not in _PLAIN and _may_hold_binary(value):
+                break
+        else:
+            return encode_plain(event, data)
     arguments = data if isinstance(data, tuple) else () if data is None else (data,)
     return encode_event(event, *arguments, namespace=namespace, ack_id=ack_id, binary=_may_hold_binary(arguments))
 
