@@ -40,7 +40,6 @@ class Device:
         self.follower = Follower(f"user:{person.user_id}")
         self.kept: set[int] = set()
         """The changes of sharing that were acknowledged, by their end."""
-        self.under_way = 0
         self.connects = 0
         self.resumes = 0
         self.recovered_events = 0
@@ -57,7 +56,14 @@ class Device:
         self._shares = shares
         self._tamper = tamper or Tamper(None)
         self._changes = itertools.count(1)
+        self._asked: set[int] = set()
+        """The changes of sharing that were asked for on this connection and not answered."""
         self._node = random.randrange(len(nodes))
+
+    @property
+    def under_way(self) -> int:
+        """Changes of sharing that may still be answered."""
+        return len(self._asked)
 
     async def run(self) -> None:
         """Follow until cancelled."""
@@ -77,11 +83,14 @@ class Device:
         link = await self._person.connect(
             self._nodes[self._node], lambda event, payload: self._hear(connection, event, payload)
         )
-        async with link:
-            self.connects += 1
-            await self._serve(link)
-            if self._random.random() < 0.6:
-                link.cut()
+        try:
+            async with link:
+                self.connects += 1
+                await self._serve(link)
+                if self._random.random() < 0.6:
+                    link.cut()
+        finally:
+            self._asked.clear()  # whether these are kept nobody will say
 
     async def _serve(self, link: Link) -> None:
         leaves_at = time.monotonic() + self._random.uniform(*_STAYS_SECONDS)
@@ -147,10 +156,10 @@ class Device:
 
     def _share(self, link: Link) -> None:
         end = int(time.time() * 1000) + _HOUR_MS + next(self._changes)
-        self.under_way += 1
+        self._asked.add(end)
 
         def answered(body: dict[str, Any]) -> None:
-            self.under_way -= 1
+            self._asked.discard(end)
             if error := error_of(body):
                 self.errors[error["code"]] = self.errors.get(error["code"], 0) + 1
             else:

@@ -50,10 +50,19 @@ async def levels(system: System) -> dict[str, Levels]:
 
 
 async def until_level(system: System, before: Mapping[str, Levels], wrong: Callable[[str], None]) -> dict[str, Levels]:
-    """Wait until nothing is above what it was, and tell what stays there; the levels then."""
+    """Wait until nothing is above what it was, and tell what stays there; the levels then.
+
+    Raises httpx.TransportError when a node has not answered by then.
+    """
     deadline = time.monotonic() + system.life_seconds + LEVEL_SECONDS
     while True:
-        after = await levels(system)
+        try:
+            after = await levels(system)
+        except httpx.TransportError:
+            if time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(_LOOK_SECONDS)
+            continue
         left = leaks(before, after, ON_CLUSTER if isinstance(system.redises, Cluster) else ALLOWED)
         if not left:
             return after

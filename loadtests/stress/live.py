@@ -20,6 +20,7 @@ from loadtests.stress.ride import Fix, Ride
 from loadtests.stress.riders import EVERY_SECONDS, SELDOM_SECONDS, Rider
 from loadtests.stress.schedule import Kind
 from loadtests.stress.sight import Sight
+from loadtests.stress.system import Node
 from loadtests.stress.traffic import Run
 from loadtests.stress.watchers import Watcher
 
@@ -71,6 +72,7 @@ class Live:
                 middle,
                 run.system.life_seconds,
                 run.wrong,
+                self._has_arrived,
             )
             for number, person in enumerate(watchers)
         ]
@@ -179,6 +181,15 @@ class Live:
                 f"{watcher.name} on {watcher.node.name} sees fix {shown} of rider {ride.rider}, not {unseen.seq}, sent "
                 f"to node {unseen.node + 1} {now - unseen.sent_at:.2f} s ago; the way is clear for {now - clear:.2f} s"
             )
+
+    def _has_arrived(self, node: Node, fix: Fix, now: float) -> bool:
+        """Whether a node has to know of a fix by now, be it that it stood still meanwhile: that is read first."""
+        if not fix.shown or fix.sent_at is None or fix.node is None or self._died_with_its_node(fix):
+            return False
+        if now < fix.sent_at + TWO_TICKS_SECONDS + SLACK_SECONDS + self._run.lag():
+            return False
+        path = Path(fix.node, node.number, fix.sent_at, fix.sent_at)
+        return not path.may_hold_up(self._run.timeline, fix.sent_at, now)
 
     def _died_with_its_node(self, fix: Fix) -> bool:
         """Whether nobody is left who could tell other nodes of it: the next fix has to."""

@@ -68,6 +68,23 @@ class Path:
             clear = max(clear, self.linked_at + TAKE_SECONDS)
         return clear
 
+    def may_hold_up(self, timeline: Timeline, sent_at: float, now: float) -> bool:
+        """Whether what was sent then may be on its way, because something came between, or kept the rider's node."""
+        return any(
+            self._is_before_the_watcher(happened)
+            and happened.began < sent_at + TWO_TICKS_SECONDS
+            and (
+                happened.healed is None
+                or now < happened.healed + healing_seconds(happened) + TWO_TICKS_SECONDS + SLACK_SECONDS
+            )
+            for happened in timeline.happened
+        )
+
+    def _is_before_the_watcher(self, happened: Happened) -> bool:
+        if happened.fault.kind in _NODE_AWAY:
+            return happened.fault.node == self.rider_node
+        return self._concerns(happened)
+
     def _concerns(self, happened: Happened) -> bool:
         fault = happened.fault
         if fault.node is not None and fault.node not in {self.rider_node, self.watcher_node}:

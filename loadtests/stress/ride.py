@@ -57,8 +57,6 @@ class Ride:
     """Whether the next fix comes at once: then it may be waited for."""
     linked_at: float = 0.0
     """When the connection that there is was made."""
-    spoke_at: float = 0.0
-    """When the phone last sent a fix live."""
     heard_by: float = 0.0
     """When a server has heard of the rider at the latest."""
     hidden_at: float | None = None

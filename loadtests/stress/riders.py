@@ -220,7 +220,7 @@ class Rider:
             self.ride.waiting.add(fix.seq)
             return
         fix.sent_at, fix.node = time.monotonic(), self.ride.node
-        self.ride.spoke_at = self.ride.heard_by = fix.sent_at
+        self.ride.heard_by = fix.sent_at
         self._tell("location:update", {"fix": fix.payload()}, [fix], live=True)
 
     def _place_now(self) -> Place:

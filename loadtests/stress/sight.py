@@ -1,10 +1,10 @@
 """What one watcher's map shows: which riders are on which topics, where; and what must never be seen there.
 
 One dot for each rider at every moment, never back to an older place, never gone while the rider is heard. Pure: frames
-in, faults out; the times are the caller's.
+in, faults out; the times are the caller's, and what the map has to know of beside what it has shown.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,7 @@ from loadtests.stress.ride import UNITS, Fix, Place, Ride
 TOGETHER_SECONDS = 0.5
 """Arrivals are sent before departures: for so long, within one tick, a rider may be on the topic before, too."""
 EARLY_SECONDS = 0.3
-"""A position is older for the server than the phone's last one, if that was not shown or is on its way."""
+"""Before a position's age ends it, by the phone's clock: a dot that goes then is not missed."""
 _FULL_TURN = 360 * UNITS
 
 
@@ -41,12 +41,21 @@ class Dot:
 class Sight:
     """A map, from the moment on which it is watched. `apply` tells what is wrong with each frame, in sentences."""
 
-    def __init__(self, rides: Mapping[int, Ride], *, life_seconds: float, since: float) -> None:
+    def __init__(
+        self,
+        rides: Mapping[int, Ride],
+        *,
+        life_seconds: float,
+        since: float,
+        has_arrived: Callable[[Fix, float], bool] = lambda fix, now: False,
+    ) -> None:
+        """`has_arrived`: whether the map's node has to know of a fix at that moment, shown or not."""
         self.since = since
         self.news: list[Fix] = []
         """The fixes that the last frame showed first."""
         self._rides = rides
         self._life_seconds = life_seconds
+        self._has_arrived = has_arrived
         self._origins: dict[str, Place] = {}
         self._dots: dict[int, Dot] = {}
 
@@ -105,9 +114,15 @@ class Sight:
             ride = self._rides[rider]
             if place is None or self._dots[rider].place is not None or ride.hidden_at is not None:
                 continue
-            silent = now - ride.spoke_at
-            if silent < self._life_seconds - EARLY_SECONDS:
-                yield f"rider {rider} is nowhere, {silent:.2f} s after having spoken"
+            spoke_at = self._heard(ride, place, now)
+            if spoke_at is not None and now - spoke_at < self._life_seconds - EARLY_SECONDS:
+                yield f"rider {rider} is nowhere, {now - spoke_at:.2f} s after having spoken"
+
+    def _heard(self, ride: Ride, shown: Place, now: float) -> float | None:
+        """When the newest fix was sent of which this map has to know: the one that it showed, if no later one."""
+        seq = ride.seq_at.get(shown, -1)
+        later = (fix.sent_at for fix in reversed(ride.fixes[seq + 1 :]) if self._has_arrived(fix, now))
+        return next(later, ride.fixes[seq].sent_at if seq >= 0 else None)
 
     def _doubles(self, now: float) -> Iterator[str]:
         for rider, dot in self._dots.items():

@@ -86,14 +86,15 @@ class Truth:
         return any(each.healed is None or each.healed + SLACK_SECONDS >= since for each in away)
 
     def _lies(self, node: Node, seen: Seen) -> Iterator[str]:
+        lag = self._run.lag()  # the node's way to Redis is through this program
         unheard = self._longest_since(self._unheard, node, seen)
-        if unheard is not None and unheard > UNHEARD_SECONDS:
-            yield from _lies_of_hearing(seen, unheard)
+        if unheard is not None and unheard > UNHEARD_SECONDS + lag:
+            yield from _lies_of_hearing(seen, unheard, lag)
         gone = self._longest_since({Kind.POSTGRES_RESTARTED}, node, seen)
-        if gone is not None and gone > GONE_SECONDS and seen.is_healthy("database"):
+        if gone is not None and gone > GONE_SECONDS + lag and seen.is_healthy("database"):
             yield f"says that the database is healthy: it has been gone for {gone:.1f} s"
         whole = self._whole_since(node)
-        if whole is not None and seen.asked_at - whole > WHOLE_SECONDS + self._run.lag() and seen.ailing:
+        if whole is not None and seen.asked_at - whole > WHOLE_SECONDS + lag and seen.ailing:
             yield f"is not healthy: {', '.join(seen.ailing)}, {seen.asked_at - whole:.1f} s after everything was whole"
 
     def _longest_since(self, kinds: "set[Kind] | frozenset[Kind]", node: Node, seen: Seen) -> float | None:
@@ -122,13 +123,13 @@ class Truth:
         return whole
 
 
-def _lies_of_hearing(seen: Seen, unheard: float) -> Iterator[str]:
-    """What a node says wrongly that has not been able to hear Redis for so many seconds."""
+def _lies_of_hearing(seen: Seen, unheard: float, lag: float) -> Iterator[str]:
+    """What a node says wrongly that has not been able to hear Redis for so many seconds, some of them late."""
     for ear in _EARS:
         if seen.is_healthy(ear):
             yield f"calls {ear} healthy: it has not been able to hear for {unheard:.1f} s"
         if seen.metrics.get(f"{ear}_connected"):
             yield f"says that {ear} are heard: that has not been possible for {unheard:.1f} s"
         age = seen.metrics.get(f"{ear}_heartbeat_age_seconds")
-        if age is not None and age < unheard - HEARTBEAT_SECONDS - SLACK_SECONDS:
+        if age is not None and age < unheard - HEARTBEAT_SECONDS - SLACK_SECONDS - lag:
             yield f"has a heartbeat of {ear} that is too young: {age:.1f} s, after {unheard:.1f} s of silence"

@@ -3,12 +3,13 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from loadtests.stress.figures import Seconds
 from loadtests.stress.link import ConnectionLost, error_of
 from loadtests.stress.people import Person
-from loadtests.stress.ride import UNITS, Place, Ride
+from loadtests.stress.ride import UNITS, Fix, Place, Ride
 from loadtests.stress.sight import Sight
 from loadtests.stress.system import Node
 
@@ -30,8 +31,9 @@ class Watcher:
         middle: Place,
         life_seconds: float,
         wrong: Callable[[str], None],
+        has_arrived: Callable[[Node, Fix, float], bool],
     ) -> None:
-        """`wrong` is told in sentences what must not be."""
+        """`wrong` is told in sentences what must not be; `has_arrived`: whether a node has to know of a fix by then."""
         self.name = name
         self.node = node
         self.sight: Sight | None = None
@@ -44,6 +46,7 @@ class Watcher:
         self._middle = middle
         self._life_seconds = life_seconds
         self._wrong = wrong
+        self._has_arrived = has_arrived
 
     async def run(self) -> None:
         """Watch, and connect again when the connection is lost, until cancelled."""
@@ -55,7 +58,12 @@ class Watcher:
             await asyncio.sleep(_AGAIN_SECONDS)
 
     async def _watch(self) -> None:
-        sight = Sight(self._rides, life_seconds=self._life_seconds, since=time.monotonic())
+        sight = Sight(
+            self._rides,
+            life_seconds=self._life_seconds,
+            since=time.monotonic(),
+            has_arrived=partial(self._has_arrived, self.node),
+        )
 
         def heard(event: str, payload: dict[str, Any]) -> None:
             if event == "location:frame":

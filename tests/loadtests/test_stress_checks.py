@@ -8,9 +8,12 @@ from uuid import uuid4
 import pytest
 
 from loadtests.stress.continuity import Follower
+from loadtests.stress.faults import Happened, Timeline
 from loadtests.stress.levels import leaks
+from loadtests.stress.paths import Path
 from loadtests.stress.recorded import faults_of
 from loadtests.stress.ride import Ride
+from loadtests.stress.schedule import Fault, Kind, Mending
 from loadtests.stress.sight import Sight
 from loadtests.stress.tamper import SABOTAGES, Sabotage, Tamper
 
@@ -108,7 +111,7 @@ def ride_of(rider: int, fixes: int) -> Ride:
     for number in range(fixes):
         fix = ride.add((START[0] + number, START[1]), 1_000 * number)
         fix.sent_at = number / 4
-        ride.spoke_at = ride.heard_by = fix.sent_at
+        ride.heard_by = fix.sent_at
     return ride
 
 
@@ -156,6 +159,34 @@ def test_what_must_never_be_on_a_map(sight: Sight, frames: list[dict[str, Any]],
 def test_a_dot_that_ends_by_its_age_or_with_its_track_is_no_fault(sight: Sight) -> None:
     sight.apply({"topic": "here", "riders": [row(1, 19)]}, 5.0)
     assert sight.apply({"topic": "here", "gone": [1]}, 20.0) == []
+
+
+@pytest.mark.parametrize("has_arrived", [True, False])
+def test_a_dot_that_ends_by_its_age_is_missed_where_a_later_fix_had_arrived(has_arrived: bool) -> None:
+    sight = Sight({1: ride_of(1, 20)}, life_seconds=4.0, since=0.0, has_arrived=lambda fix, now: has_arrived)
+    sight.apply({**snapshot("here"), "riders": [row(1, 0)]}, 0.2)
+    faults = sight.apply({"topic": "here", "gone": [1]}, 5.0)
+    assert bool(faults) is has_arrived, faults
+
+
+def test_what_was_sent_right_before_a_cut_may_be_on_its_way_until_that_is_healed() -> None:
+    cut = Happened(Fault(Kind.NODE_CUT, at=0, seconds=5, node=1, mending=Mending.FLOWS), began=10.0)
+    timeline, there, elsewhere = Timeline(), Path(1, 0, 0.0, 0.0), Path(0, 2, 0.0, 0.0)
+    timeline.happened.append(cut)
+    assert there.may_hold_up(timeline, sent_at=9.9, now=14.0)
+    assert not there.may_hold_up(timeline, sent_at=9.0, now=14.0), "it had passed"
+    assert not elsewhere.may_hold_up(timeline, sent_at=9.9, now=14.0)
+    cut.healed = 15.0
+    assert there.may_hold_up(timeline, sent_at=9.9, now=15.5)
+    assert not there.may_hold_up(timeline, sent_at=9.9, now=18.0)
+
+
+@pytest.mark.parametrize(("paused", "is_excused"), [(1, False), (0, True)])
+def test_a_watchers_node_that_stood_still_has_to_know_what_came_meanwhile(paused: int, is_excused: bool) -> None:
+    timeline = Timeline()
+    pause = Fault(Kind.NODE_PAUSED, at=0, seconds=5, node=paused)
+    timeline.happened.append(Happened(pause, began=10.0, healed=15.0))
+    assert Path(0, 1, 0.0, 0.0).may_hold_up(timeline, sent_at=10.2, now=15.1) is is_excused
 
 
 # What is kept
