@@ -142,16 +142,21 @@ class Dots:
         """What time it is where takeovers are put in order."""
         return self._redis_clock.now_ms()
 
-    async def take(self, dot: Dot, mover: UUID, driver: object, *, connected_ms: int) -> None:
+    async def take(
+        self, dot: Dot, mover: UUID, driver: object, *, connected_ms: int, fix: Fix | None = None, heard_ms: int = 0
+    ) -> None:
         """Make this node the one that shows the rider, moved by this track, under a policy that is known.
 
         `connected_ms`: since when the driver is connected, by `now_ms`. Where a later takeover was first, in Redis or
-        by another socket here, that one stays.
+        by another socket here, that one stays. A `fix`, which came at `heard_ms`, is shown at once: the dot moves there
+        from where another node had it, in one step. To take it away first would be told by another master of a cluster.
         """
         meant = Meant(connected_ms, self.now_ms())
         # Side by side: while Redis is silent each of them waits for it.
         drives, _ = await asyncio.gather(self._claim(dot, mover, driver, meant), self._look_up_policy(dot))
-        if drives:
+        if drives and fix is not None:
+            self.show(dot, fix, heard_ms)
+        elif drives:
             self.refresh(dot)
 
     async def retake(self, dot: Dot) -> None:

@@ -170,8 +170,9 @@ class TrackHandlers:
         fix, rows, moves_the_dot = self._judge(client, track, payload.fix, came_ms)
         kept = self._recorder.record_rows(rows, None)
         if self._is_undriven(riding) and not track.stopped:
-            await self._take(client, self._arrive(client, track), track)
-        elif riding.dot is not None and riding.dot.superseded:
+            await self._take(client, self._arrive(client, track), track, fix if moves_the_dot else None, came_ms)
+            return kept
+        if riding.dot is not None and riding.dot.superseded:
             await self._dots.retake(riding.dot)
         if moves_the_dot:
             self._move(riding, track, fix, came_ms)
@@ -273,9 +274,12 @@ class TrackHandlers:
             self._rates.follow(client, riding.dot)
         return riding.dot
 
-    async def _take(self, client: Client, dot: Dot, track: OpenTrack) -> None:
+    async def _take(
+        self, client: Client, dot: Dot, track: OpenTrack, fix: Fix | None = None, heard_ms: int = 0
+    ) -> None:
         riding = client.require(Riding)
-        await self._dots.take(dot, track.track_id, riding, connected_ms=riding.connected_ms)
+        connected_ms = riding.connected_ms
+        await self._dots.take(dot, track.track_id, riding, connected_ms=connected_ms, fix=fix, heard_ms=heard_ms)
         riding.shown = track.track_id
 
     def _note_rejected(self, client: Client, track: OpenTrack, numbers: Sequence[tuple[int, str]], now_ms: int) -> None:

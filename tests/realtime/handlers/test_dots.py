@@ -16,7 +16,7 @@ from realtime.hub.hub import CATCH_UP_SECONDS
 from realtime.hub.options import HubOptions
 from server.stack import RedisServer
 from tests.realtime.handlers.riding import road
-from tests.realtime.hub.riders import NOBODY_THERE, VIENNA, Phone, make_node, topics_around
+from tests.realtime.hub.riders import GRAZ, NOBODY_THERE, VIENNA, Phone, make_node, region, topics_around
 from tests.support.accounts import SECRET, world
 from tests.support.waiting import eventually
 
@@ -58,6 +58,20 @@ async def test_who_looks_after_a_dot_while_it_is_taken_does_not_make_redis_forge
         before_ms = connected_ms - 5_000
         await there.dots.take(other, rider.track, object(), connected_ms=before_ms)
         assert other.superseded, "a connection that the phone had before, heard late"
+
+
+async def test_who_comes_from_another_node_moves_there_in_one_step(own_redis: RedisServer, database_url: str) -> None:
+    """What is said where the rider was says where the rider is: what is said there may come later, or be lost."""
+    async with road(own_redis.url, database_url) as shared:
+        rider, here, there = await shared.rider(), shared.one, shared.two
+        await here.ride(rider, VIENNA)
+        await here.told()
+        here.leave(rider)
+        dot, now_ms = there.dots.arrive(rider.number, rider.user_id), there.dots.now_ms()
+        fix = Fix(1, now_ms, *GRAZ)
+        await there.dots.take(dot, rider.track, object(), connected_ms=now_ms, fix=fix, heard_ms=now_ms)
+        assert there.hub.hub.known_on(rider.number) >= {region(VIENNA), region(GRAZ)}
+        assert region(VIENNA) not in there.hub.hub.channels_of(rider.number)
 
 
 async def test_a_fix_that_came_right_before_the_node_stood_still_takes_nobody_off_the_map(database_url: str) -> None:
