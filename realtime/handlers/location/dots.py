@@ -7,7 +7,6 @@ nothing moves the dot there any more, or a phone begins to ride here.
 """
 
 import asyncio
-import math
 from collections.abc import Iterator
 from typing import Final
 from uuid import UUID
@@ -16,75 +15,18 @@ from domain.kit.clock import Clock
 from domain.kit.errors import Unavailable
 from domain.location.policies import Policies
 from domain.location.rules import Place, channels_of
-from domain.sharing.rules import SharingPolicy
 from geo import cells
 from geo.fix import Fix
 from realtime.bus.redis_clock import RedisClock
 from realtime.bus.takeover import Meant, Taken, Takeover
+from realtime.handlers.location.dot import Dot
 from realtime.hub.hub import Hub
-from realtime.hub.records import UNKNOWN, LiveRecord, Tombstone
+from realtime.hub.records import Tombstone
 from realtime.hub.topics import is_region
 
 ASK_AGAIN_SECONDS = 1.0
 """How often a node asks, at most, whether a dot that another node took over is free again."""
-
-
 _NOWHERE: Final = frozenset[str]()
-
-
-class Dot:
-    """One rider as shown by this node."""
-
-    def __init__(self, rider: int, user_id: UUID) -> None:
-        self.rider = rider
-        self.user_id = user_id
-        self.policy: SharingPolicy | None = None
-        self.judged_by: SharingPolicy | None = None
-        """The policy by which `channels` were last worked out."""
-        self.heard_version = 0
-        """The newest version of the policy that was heard of: no older one counts any more."""
-        self.generation = 0
-        self.version = 0
-        self.provisional = False
-        """The generation was not confirmed, because Redis did not answer: asked for again when it does."""
-        self.superseded = False
-        self.left: frozenset[str] = frozenset()
-        """Channels on which another node had shown the rider, to be cleared."""
-        self.channels: frozenset[str] = frozenset()
-        self.fix: Fix | None = None
-        self.heard_ms = 0
-        """When the fix was heard."""
-        self.place: Place | None = None
-        self.mover: UUID | None = None
-        """The track that moves the dot."""
-        self.meant = Meant(0, 0)
-        """Since when the driver is connected, and when it spoke up."""
-        self.driver: object | None = None
-        """Who drives it: the socket's own state. None when that socket has gone or its track has ended."""
-        self.asked_at = -math.inf
-        """When this node last asked to have the dot back, by the monotonic clock."""
-        self.taking: asyncio.Future[None] | None = None
-        """Done when the newest takeover by a track here was answered, and what moves the dot is known."""
-        self.sockets = 0
-
-    @property
-    def is_being_taken(self) -> bool:
-        """Whether a track here has asked for it and was not answered yet."""
-        return self.taking is not None and not self.taking.done()
-
-    def hear(self, version: int) -> bool:
-        """A policy of this version exists; whether that is news: the dot then goes by none until it is looked up."""
-        if version <= self.heard_version:
-            return False
-        self.heard_version, self.policy = version, None
-        return True
-
-    def learn(self, policy: SharingPolicy | None) -> None:
-        """Go by this policy, or by none; one that is older than what was heard of changes nothing."""
-        if policy is None:
-            self.policy = None
-        elif policy.version >= self.heard_version:
-            self.policy, self.heard_version = policy, policy.version
 
 
 class Dots:
@@ -198,7 +140,7 @@ class Dots:
         if not channels or dot.fix is None or dot.place is None:
             return
         dot.version += 1
-        record = _record(dot, dot.fix, dot.place.cell)
+        record = dot.record(dot.fix, dot.place.cell)
         for channel in channels:
             self._hub.put(channel, record, left=moved if channel == public else (), policy=dot.heard_version)
 
@@ -231,7 +173,7 @@ class Dots:
         """Another node shows the rider now, unless this one has taken it back meanwhile."""
         dot = self._dots.get(rider)
         if dot is not None and dot.generation <= generation:
-            _keep_still(dot)
+            dot.keep_still()
 
     def review(self, dot: Dot) -> bool:
         """Hide what may not be shown any more; whether the dot has to be taken again."""
@@ -258,10 +200,10 @@ class Dots:
         try:
             taken, provisional = await self._take_over(dot, mover, meant)
             if taken is not None:
-                self._adopt(dot, taken)
+                dot.adopt(taken)
                 dot.provisional = provisional
             elif dot.driver in (None, driver):
-                _keep_still(dot)
+                dot.keep_still()
             else:
                 return False
             dot.mover, dot.driver, dot.meant = mover, driver, meant
@@ -304,14 +246,7 @@ class Dots:
             if taken is None:
                 self.supersede(dot.rider, dot.generation)
             else:
-                self._adopt(dot, taken)
-
-    def _adopt(self, dot: Dot, taken: Taken) -> None:
-        """Versions begin again under a generation that is new."""
-        if taken.generation > dot.generation:
-            dot.generation, dot.version = taken.generation, 0
-        dot.left |= taken.left
-        dot.superseded = dot.provisional = False
+                dot.adopt(taken)
 
     def _allowed(self, dot: Dot, now_ms: int) -> frozenset[str]:
         """The channels of the dot's policy, as long as there is news of it, or there may be that this node missed."""
@@ -357,26 +292,6 @@ class Dots:
         removal = Tombstone(rider, taken.generation, 1, self._clock.epoch_ms())
         for channel in taken.left | self._hub.known_on(rider):
             self._hub.remove(channel, removal, policy=policy)
-
-
-def _keep_still(dot: Dot) -> None:
-    """Another node shows the rider."""
-    dot.superseded, dot.provisional = True, False
-    dot.channels = dot.left = frozenset()
-
-
-def _record(dot: Dot, fix: Fix, cell: int) -> LiveRecord:
-    return LiveRecord(
-        rider=dot.rider,
-        generation=dot.generation,
-        version=dot.version,
-        latitude_e5=round(fix.latitude * 1e5),
-        longitude_e5=round(fix.longitude * 1e5),
-        heading=UNKNOWN if fix.heading is None else round(fix.heading / 2) % 180,
-        speed=UNKNOWN if fix.speed is None else round(fix.speed * 10),
-        received_ms=dot.heard_ms,
-        cell=cell,
-    )
 
 
 def _name(mover: UUID | None) -> str:

@@ -4,7 +4,7 @@ from domain.kit.clock import Clock
 from domain.location.rules import IntervalReason, SendInterval, send_interval
 from realtime.gateway.client import Client
 from realtime.gateway.events.location import RATE_SET, RateSet
-from realtime.handlers.location.dots import Dot
+from realtime.handlers.location.dot import Dot
 from realtime.hub.hub import Hub
 
 REVIEW_SECONDS = 1.0

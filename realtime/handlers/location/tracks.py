@@ -36,7 +36,8 @@ from realtime.gateway.events.location import (
     TrackStarted,
     TrackStop,
 )
-from realtime.handlers.location.dots import Dot, Dots
+from realtime.handlers.location.dot import Dot
+from realtime.handlers.location.dots import Dots
 from realtime.handlers.location.open_tracks import OpenTrack, OpenTracks
 from realtime.handlers.location.rates import Rates
 

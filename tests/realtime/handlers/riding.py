@@ -16,7 +16,8 @@ from geo.fix import Fix
 from realtime.bus.connections import BusOptions
 from realtime.bus.policy_cache import RedisPolicyCache
 from realtime.bus.takeover import Takeover
-from realtime.handlers.location.dots import Dot, Dots
+from realtime.handlers.location.dot import Dot
+from realtime.handlers.location.dots import Dots
 from realtime.handlers.location.sharing import PolicyFollower, PolicyKeeper
 from realtime.handlers.location.withdrawals import PATIENCE_SECONDS, Withdrawals
 from realtime.hub.options import HubOptions

@@ -12,7 +12,7 @@ from domain.kit.errors import Unavailable
 from domain.sharing.rules import Audience, PolicyChange, SharingPolicy
 from realtime.bus.takeover import where_key
 from realtime.handlers.location import withdrawals
-from realtime.handlers.location.dots import Dot
+from realtime.handlers.location.dot import Dot
 from server.stack import RedisServer
 from tests.realtime.handlers.riding import REDIS_SECONDS, Node, Rider, Road, road
 from tests.realtime.hub.riders import GRAZ, VIENNA
