@@ -65,6 +65,7 @@ async def running(node: ServerNode, health: Health) -> AsyncIterator[None]:
     """Run everything that works in the background; afterwards commit what was accepted, and let go of the stores."""
     stores = node.stores
     parts: dict[str, Coroutine[Any, Any, None]] = {
+        "masters": stores.master_watch.run(),
         "bus": stores.bus.run(),
         "rooms": stores.rooms.run(),
         "hints": stores.hints.run(),

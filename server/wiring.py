@@ -18,6 +18,7 @@ from domain.accounts.tokens import TokenIssuer, TokenKeys, TokenVerifier
 from domain.db.engine import create_engine
 from domain.kit.clock import Clock
 from domain.kit.cursors import Cursors
+from domain.kit.redis_master_watch import MasterWatch
 from domain.kit.sealed import Sealer
 from domain.kit.tasks import TaskOwner
 from domain.location.policies import Policies
@@ -33,7 +34,7 @@ from domain.tracks.service import TrackService
 from domain.tracks.shapes import TrackShapes
 from domain.tracks.store import TrackStore
 from domain.zones.service import ZoneService
-from realtime.bus.connections import BusOptions, create_client
+from realtime.bus.connections import BusOptions, create_client, create_maker
 from realtime.bus.control import ControlLog
 from realtime.bus.density import RegionCounts
 from realtime.bus.metrics import BusMetrics
@@ -100,6 +101,7 @@ class Stores:
     register: NodeRegister
     counts: RegionCounts
     limits: RateLimits
+    master_watch: MasterWatch
 
 
 @dataclass(frozen=True)
@@ -326,6 +328,7 @@ def _stores(settings: Settings, clock: Clock, registry: CollectorRegistry, addre
                 settings.uploads_per_hour,
             ),
         ),
+        master_watch=MasterWatch(create_maker(options, name="master-watch"), clock),
     )
 
 

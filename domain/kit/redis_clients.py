@@ -11,6 +11,7 @@ from redis.asyncio.connection import Connection, ConnectionPool
 
 from domain.kit.redis_connections import Maker
 from domain.kit.redis_senders import ClusterSender
+from domain.kit.redis_sentinels import Followers
 from domain.kit.redis_slots import Command
 from domain.kit.redis_urls import Topology, parse_redis_url
 
@@ -19,7 +20,13 @@ _MAY_WAIT = frozenset({"XREAD", "XREADGROUP"})
 
 
 def create_redis(
-    url: str, *, name: str, timeout_seconds: float, connect_timeout_seconds: float | None = None, protocol: int = 2
+    url: str,
+    *,
+    name: str,
+    timeout_seconds: float,
+    connect_timeout_seconds: float | None = None,
+    protocol: int = 2,
+    followers: Followers | None = None,
 ) -> Redis:
     """A client that answers in bytes. Raises BadRedisUrl."""
     parsed = parse_redis_url(url)
@@ -29,6 +36,7 @@ def create_redis(
         connect_timeout_seconds=connect_timeout_seconds or timeout_seconds,
         answer_timeout_seconds=None if parsed.topology is Topology.CLUSTER else timeout_seconds,
         protocol=protocol,
+        followers=followers,
     )
     if parsed.topology is Topology.CLUSTER:
         return _ClusterRedis(maker, timeout_seconds, protocol)

@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 from redis.maint_notifications import MaintNotificationsConfig
 
 from domain.kit.redis_pipe import Line, OnEnd
-from domain.kit.redis_sentinels import Sentinels
+from domain.kit.redis_sentinels import Followers, Sentinels
 from domain.kit.redis_slots import Command
 from domain.kit.redis_urls import Address, BadRedisUrl, RedisUrl, Topology, parse_redis_url
 from domain.kit.transports import LocalConnection, TcpConnection, TlsConnection
@@ -30,12 +30,12 @@ T = TypeVar("T")
 class _ToTheMaster:
     """Asks the sentinels for the master each time it connects, and believes it only of one that says so itself."""
 
-    sentinels: Sentinels
     host: str
     port: int
 
-    def __init__(self, *, sentinels: Sentinels, **options: Any) -> None:
+    def __init__(self, *, sentinels: Sentinels, followers: Followers, **options: Any) -> None:
         self.sentinels = sentinels
+        self.followers = followers
         super().__init__(**options)
 
     async def connect_check_health(self, *arguments: Any, **options: Any) -> None:
@@ -51,10 +51,13 @@ class _ToTheMaster:
                     await self.disconnect(nowait=True)  # type: ignore[attr-defined]
                     fault = error
                 else:
+                    self.followers.joined(self)  # type: ignore[arg-type]
                     return
         raise ConnectionLost(f"the sentinels name no master that answers: {fault}") from fault
 
     async def _insist_on_a_master(self) -> None:
+        if self.followers.was_left((self.host, self.port)):
+            raise ConnectionLost("a sentinel still names the master that was replaced")
         await self.send_command("ROLE", check_health=False)  # type: ignore[attr-defined]
         role = (await self.read_response())[0]  # type: ignore[attr-defined]
         if role not in {b"master", "master"}:
@@ -80,9 +83,14 @@ class Maker:
         connect_timeout_seconds: float,
         answer_timeout_seconds: float | None = None,
         protocol: int = 3,
+        followers: Followers | None = None,
     ) -> None:
-        """`answer_timeout_seconds`: None where each caller has a deadline of its own. Raises BadRedisUrl."""
+        """`answer_timeout_seconds`: None where each caller has a deadline of its own. Raises BadRedisUrl.
+
+        What is made of sentinels' answers is among `followers`.
+        """
         self.url = url
+        self.followers = followers or Followers()
         self._kind = _kind_of(url)
         self._probe_kind = TlsConnection if url.tls else TcpConnection
         common = {**_PLAIN, "client_name": name}
@@ -98,6 +106,7 @@ class Maker:
             self.options["host"], self.options["port"] = url.addresses[0]
         if url.topology is Topology.SENTINEL:
             self.options["sentinels"] = Sentinels(url.addresses, url.service, self.make_probe)
+            self.options["followers"] = self.followers
         self.options = _with_shared_tls(self._kind, self.options)
 
     @property

@@ -5,6 +5,8 @@ What they say can be old. Whoever connects asks the server itself for its role, 
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
+from typing import Any
+from weakref import WeakSet
 
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError as ConnectionLost
@@ -54,3 +56,37 @@ class Sentinels:
         if answer is None:
             return ConnectionLost(f"{address[0]}:{address[1]} does not watch {self._service}")
         return answer[0].decode(), int(answer[1])
+
+
+class Followers:
+    """The connections of a process to the master, which leave it together once there is another one."""
+
+    def __init__(self) -> None:
+        self._connections: WeakSet[AbstractConnection] = WeakSet()
+        self._master: Address | None = None
+        self._former: set[Address] = set()
+
+    def joined(self, connection: AbstractConnection) -> None:
+        """One more, to whom `host` and `port` of it say."""
+        self._connections.add(connection)
+
+    def was_left(self, server: Address) -> bool:
+        """Whether it has been replaced: it may say that it is a master, because nobody has told it yet."""
+        return server in self._former
+
+    def follow(self, master: Address) -> int:
+        """End the connections to any other server, as a loss would; answers how many."""
+        if self._master is not None:
+            self._former.add(self._master)
+        self._master = master
+        self._former.discard(master)
+        writers = [_writer(each) for each in self._connections if (each.host, each.port) != master]  # type: ignore[attr-defined]
+        late = [writer for writer in writers if writer is not None]
+        for writer in late:
+            writer.transport.abort()
+        return len(late)
+
+
+def _writer(connection: AbstractConnection) -> Any:
+    """None while it is not open."""
+    return connection._writer

@@ -7,7 +7,7 @@ Scripts live in `.lua` files and are loaded where Redis does not know them; the 
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
 
@@ -17,6 +17,7 @@ from domain.kit.errors import Unavailable
 from domain.kit.redis_clients import create_redis
 from domain.kit.redis_connections import REDIS_FAILURES, Maker, heeding_cancellation
 from domain.kit.redis_senders import open_sender
+from domain.kit.redis_sentinels import Followers
 from domain.kit.redis_slots import Command, slot_of
 from domain.kit.redis_urls import Topology, parse_redis_url
 
@@ -52,6 +53,8 @@ class BusOptions:
     """The first pause between attempts to reconnect: see `realtime.bus.attempts`."""
     keep_seconds: int = 300
     """How long a channel's rows are kept after the last was written."""
+    followers: Followers = field(default_factory=Followers, repr=False, compare=False)
+    """Of the master that sentinels name: a `MasterWatch` keeps all connections made with these options together."""
 
 
 class Script:
@@ -74,13 +77,20 @@ def create_client(options: BusOptions, *, name: str, timeout_seconds: float | No
         timeout_seconds=timeout_seconds or options.timeout_seconds,
         connect_timeout_seconds=options.timeout_seconds,
         protocol=protocol,
+        followers=options.followers,
     )
 
 
 def create_maker(options: BusOptions, *, name: str, protocol: int = 3) -> Maker:
     """Makes connections whose answers are waited for as long as the caller likes."""
     url = parse_redis_url(options.redis_url)
-    return Maker(url, name=name, connect_timeout_seconds=options.timeout_seconds, protocol=protocol)
+    return Maker(
+        url,
+        name=name,
+        connect_timeout_seconds=options.timeout_seconds,
+        protocol=protocol,
+        followers=options.followers,
+    )
 
 
 class RedisLink:

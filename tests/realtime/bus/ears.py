@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from prometheus_client import CollectorRegistry
 
@@ -16,16 +17,16 @@ PATIENT: dict[str, float] = {"timeout_seconds": 10.0, "deaf_seconds": 30.0}
 """Where Redis is well it answers in the end: a machine that stands still for a moment is no fault of it."""
 
 
-def options_of(url: str, **changed: float) -> BusOptions:
+def options_of(url: str, **changed: Any) -> BusOptions:
     """A bus that notices at once what can be noticed at once, and is patient unless it is told otherwise."""
     quick = {"heartbeat_seconds": 0.1, "reconnect_seconds": 0.02}
-    return BusOptions(url, **{**PATIENT, **quick, **changed})  # type: ignore[arg-type]
+    return BusOptions(url, **{**PATIENT, **quick, **changed})
 
 
 class Ear:
     """A node's bus, and what it heard."""
 
-    def __init__(self, url: str, name: str, **changed: float) -> None:
+    def __init__(self, url: str, name: str, **changed: Any) -> None:
         options = options_of(url, **changed)
         self.bus = RedisBus(name, SystemClock(), options, BusMetrics(CollectorRegistry()))
         self.heard: list[tuple[str, bytes]] = []
@@ -37,7 +38,7 @@ class Ear:
 
 
 @asynccontextmanager
-async def ears(url: str, *names: str, **changed: float) -> AsyncIterator[list[Ear]]:
+async def ears(url: str, *names: str, **changed: Any) -> AsyncIterator[list[Ear]]:
     made = [Ear(url, name, **changed) for name in names]
     tasks = [asyncio.create_task(ear.bus.run()) for ear in made]
     try:

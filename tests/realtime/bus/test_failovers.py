@@ -7,15 +7,18 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from domain.kit.clock import SystemClock
 from domain.kit.errors import Unavailable
 from domain.kit.redis_cluster_map import ClusterMap
+from domain.kit.redis_master_watch import MasterWatch
 from domain.kit.redis_slots import slot_of
 from domain.tracks.entries import ENTRY_FIELD, TRACK_STREAM
-from realtime.bus.connections import BusOptions, RedisLink
+from realtime.bus.connections import BusOptions, RedisLink, create_maker
 from realtime.bus.track_log import RedisTrackLog
+from server.stack.ports import HOST
 from tests.realtime.bus.ears import Ear, ears, options_of
 from tests.realtime.bus.test_redis_bus import position, rows
-from tests.support.redis_topologies import RedisCluster, RedisWithSentinel, ask
+from tests.support.redis_topologies import SERVICE, RedisCluster, RedisWithSentinel, ask
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("faultless")
@@ -197,6 +200,29 @@ async def test_sentinels_promote_the_replica_while_it_is_published_to(redis_with
         assert {b"%d" % number for number in appended.done} <= stored, "what was acknowledged survives its master"
         await hears_everything_again(one, two, 1 << 30)
     await log.aclose()
+
+
+async def test_a_master_that_was_replaced_is_left_before_it_knows(redis_with_sentinel: RedisWithSentinel) -> None:
+    """Until it is told it says that it is a master, and takes what will be lost."""
+    url, master = redis_with_sentinel.url, redis_with_sentinel.master
+    assert master is not None
+    ask(redis_with_sentinel.sentinel, "SENTINEL", "DEBUG", "PUBLISH-PERIOD", 60_000)  # tells it four of these later
+    options = options_of(url)
+    watch = MasterWatch(create_maker(options, name="watch"), SystemClock())
+    async with ears(url, "one", "two", followers=options.followers) as (one, two):
+        watching = asyncio.create_task(watch.run())
+        await hear_all(two)
+        await one.bus.publish(dict.fromkeys(CHANNELS, rows(position(1))))
+        ask(redis_with_sentinel.sentinel, "SENTINEL", "FAILOVER", SERVICE)
+        await eventually(lambda: two.bus.losses, timeout=20)
+        await hears_everything_again(one, two, version=2)
+        assert ask(master, "ROLE")[0] == b"master"
+        assert b" name=bus" not in ask(master, "CLIENT", "LIST")
+        new = next(server for server in redis_with_sentinel.servers if server is not master)
+        assert b" name=bus" in ask(new, "CLIENT", "LIST")
+        assert options.followers.was_left((HOST, master.port)), "whatever a sentinel says that is behind the others"
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
 
 
 async def _appended(url: str) -> set[bytes]:
