@@ -19,7 +19,7 @@ from domain.kit.redis_pipe import Line, OnEnd
 from domain.kit.redis_sentinels import Followers, Sentinels
 from domain.kit.redis_slots import Command
 from domain.kit.redis_urls import Address, BadRedisUrl, RedisUrl, Topology, parse_redis_url
-from domain.kit.transports import LocalConnection, TcpConnection, TlsConnection
+from domain.kit.transports import LocalConnection, TcpConnection, TlsConnection, is_closed_transport
 
 REDIS_FAILURES: tuple[type[Exception], ...] = (RedisError, OSError, TimeoutError)
 """What redis-py raises when Redis is gone, silent, refusing, loading, full or failing over."""
@@ -185,7 +185,14 @@ class Place:
     def post(self, commands: bytes, count: int, on_end: OnEnd, note: int) -> bool:
         """Send `count` packed commands now, if that can be, and have `on_end` told of them later."""
         line = self._line
-        return line is not None and not self._before_it and line.post(commands, count, on_end, note)
+        if line is None or self._before_it:
+            return False
+        try:
+            return line.post(commands, count, on_end, note)
+        except RuntimeError as error:
+            if not is_closed_transport(error):
+                raise
+            return False
 
     async def exchange(self, commands: Sequence[Command]) -> list[Any]:
         """The answers, errors of Redis among them as values. Raises what redis-py raises when they are not known."""

@@ -44,48 +44,42 @@ class Pipe(asyncio.Protocol):
         stream, writer = connection._reader, connection._writer
         if stream is None or writer is None:
             raise ConnectionLost("the connection is not open")
-        self._transport: Any = writer.transport
-        self._transport.set_protocol(self)
+        self.transport: Any = writer.transport
+        self.transport.set_protocol(self)
         if early := bytes(stream._buffer):  # type: ignore[attr-defined]  # what came while redis-py was reading
             self.data_received(early)
-        if stream.at_eof() or self._transport.is_closing():
+        if stream.at_eof() or self.transport.is_closing():
             self.connection_lost(None)
 
     def write(self, data: bytes) -> None:
         """Send packed commands. Raises ConnectionLost."""
-        if not self.wrote(data):
-            raise ConnectionLost("the connection was lost")
-
-    def wrote(self, data: bytes) -> bool:
-        """The same; whether there was a connection."""
         if self.ended.done():
-            return False
+            raise ConnectionLost("the connection was lost")
         try:
-            self._transport.write(data)
+            self.transport.write(data)
         except RuntimeError as error:
             if not is_closed_transport(error):
                 raise
-            return False
-        return True
+            raise ConnectionLost("the connection was closed by the server") from error
 
     def pause(self) -> None:
         """Have nothing more read for now."""
         if not self.ended.done():
-            self._transport.pause_reading()
+            self.transport.pause_reading()
 
     def resume(self) -> None:
         """Have more read."""
         if not self.ended.done():
-            self._transport.resume_reading()
+            self.transport.resume_reading()
 
     def fail(self, error: Exception) -> None:
         """End it, because what came could not be taken."""
         self._end(error)
-        self._transport.abort()
+        self.transport.abort()
 
     def close(self) -> None:
         """End it now; what has been written may still arrive."""
-        self._transport.abort()
+        self.transport.abort()
         self.connection_lost(None)
 
     async def aclose(self) -> None:
@@ -213,10 +207,11 @@ class Line:
     def post(self, commands: bytes, count: int, on_end: OnEnd, note: int) -> bool:
         """The same for whom it is enough to be told later, by `on_end`.
 
-        False when nothing was sent; `on_end` is not called then.
+        False when nothing was sent; `on_end` is not called then. Raises what the transport does when it is closed.
         """
-        if not self._pipe.wrote(commands):
+        if self._pipe.ended.done():
             return False
+        self._pipe.transport.write(commands)
         now = self._loop.time()
         if self._reading_later is not None:
             if now >= self._read_at:

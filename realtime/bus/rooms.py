@@ -11,7 +11,6 @@ it once, by the same code that the sender's node would have used.
 import itertools
 import secrets
 from collections.abc import Awaitable
-from functools import lru_cache
 
 import msgspec
 import structlog
@@ -70,7 +69,7 @@ class RedisRooms:
         self._ids = AckIds(options)
         self._numbers = itertools.count()
         self._seen = _Recent(_REMEMBERED)
-        self._saying_to = lru_cache(_REMEMBERED)(self._new_saying)
+        self._sayings: dict[str, Saying] = {}
         self._questions: dict[int, Question] = {}
         self._reports: set[Report] = set()
         self._ear = Subscriber(
@@ -161,14 +160,20 @@ class RedisRooms:
         """See `OtherNodes`."""
         if not packet.plain:
             self.send_nowait(Audience(ROOT, (room,)), packet)
-        elif (saying := self._saying_to(room)) is not None and not self._speech.post(saying.command(packet.json)):
+            return
+        saying = self._sayings.get(room) or self._new_saying(room)
+        if saying is not None and not self._speech.post(saying.command(packet.json)):
             self._speech.begin_later((saying.channel,), saying.message(packet.json))
 
     def _new_saying(self, room: str) -> Saying | None:
         """None for a socket of this node, which no other one has."""
-        for channel in channels(Audience(ROOT, (room,)), self._node):
-            return Saying(self._sender, room, channel)
-        return None
+        where = channels(Audience(ROOT, (room,)), self._node)
+        if not where:
+            return None
+        if len(self._sayings) >= _REMEMBERED:
+            self._sayings.clear()
+        saying = self._sayings[room] = Saying(self._sender, room, where[0])
+        return saying
 
     async def ask(self, audience: Audience, packet: Packet, question: Question) -> None:
         """See `OtherNodes`."""
