@@ -2,7 +2,7 @@
 
 import asyncio
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -46,6 +46,10 @@ async def all_is_heard_and_kept(url: str, version: int) -> None:
         many = rows(*(position(version, rider=rider) for rider in range(2, 3000)))
         await one.bus.publish({CHANNELS[1]: many})  # more than TLS puts into one record
         await eventually(lambda: two.heard[-1] == (CHANNELS[1], many))
+        two.bus._subscriber.reset()
+        await eventually(lambda: two.bus.losses == 1 and two.bus.connected)
+        await one.bus.publish({CHANNELS[2]: many})
+        await eventually(lambda: two.heard[-1] == (CHANNELS[2], many))
     async with nodes(url, "one", "two") as (here, there):
         socket = await there.join("b", "x")
         for _ in range(20):
@@ -105,6 +109,23 @@ async def test_who_is_not_trusted_is_refused_with_the_reason(servers: TlsServers
     assert not ear.bus.connected
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
+
+
+async def a_master_that_was_replaced_is_left(url: str) -> None:
+    options = options_of(url)
+    async with ears(url, "one", followers=options.followers) as (one,):
+        assert options.followers.follow(("elsewhere", 1)) > 1
+        await eventually(lambda: one.bus.losses == 1 and one.bus.connected)
+        await one.bus.publish({CHANNELS[0]: rows(position(3))})
+
+
+@pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_connections_are_ended_from_within(
+    tmp_path: Path, loop: Callable[[], asyncio.AbstractEventLoop], caplog: pytest.LogCaptureFixture
+) -> None:
+    with running_with_tls(tmp_path, "sentinel") as servers, asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(a_master_that_was_replaced_is_left(servers.url()))
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 @pytest.mark.usefixtures("faultless")
