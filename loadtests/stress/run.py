@@ -26,7 +26,6 @@ _MOST_VIOLATIONS = 100
 _LAG_SECONDS = 0.05
 _LAGS_KEPT = 100
 _CHECK_SECONDS = 0.5
-_CALM_AFTER_LATE_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
@@ -206,7 +205,7 @@ async def _carry_out(
 async def _until_others_are_healed(timeline: Timeline, fault: Fault) -> float:
     """A healing may take longer than was drawn: how many seconds later everything is from here on.
 
-    The pause of a node is waited for by faults of nodes only.
+    The calm begins with the healing. The pause of a node is waited for by faults of nodes only.
     """
     asked = time.monotonic()
     while True:
@@ -214,11 +213,9 @@ async def _until_others_are_healed(timeline: Timeline, fault: Fault) -> float:
         if all(each.fault.kind is Kind.NODE_PAUSED and fault.node is None for each in others):
             break
         await asyncio.sleep(_CHECK_SECONDS)
-    waited = time.monotonic() - asked
-    if waited < _CHECK_SECONDS:
-        return 0.0
-    await asyncio.sleep(_CALM_AFTER_LATE_SECONDS)
-    return waited + _CALM_AFTER_LATE_SECONDS
+    healed = (each.healed for each in timeline.happened if each.healed and each.fault.kind is not Kind.NODE_PAUSED)
+    await asyncio.sleep(max(healed, default=0.0) + CALM_SECONDS - time.monotonic())
+    return time.monotonic() - asked
 
 
 async def _guard(system: System) -> None:
