@@ -82,12 +82,12 @@ class PolicyFollower:
     def policy_changed(self, user_id: UUID, version: int) -> None:
         """Hide the rider's dot here at once, then show it under the policy as it is now; a hint, heard soon.
 
-        A policy that is as new as the change stays.
+        A policy that is as new as the change stays. A dot that another node shows is that node's to take back.
         """
         for dot in self._dots.of_user(user_id):
             if dot.hear(version):
                 self._dots.refresh(dot)
-                if dot.sockets > 0:
+                if dot.sockets > 0 and not dot.superseded:
                     self._tasks.start(self._dots.retake(dot), name="retake")
 
     def policy_found(self, change: PolicyChange) -> None:

@@ -74,6 +74,27 @@ async def test_who_comes_from_another_node_moves_there_in_one_step(own_redis: Re
         assert region(VIENNA) not in there.hub.hub.channels_of(rider.number)
 
 
+async def test_after_a_change_the_node_with_the_newest_connection_takes_the_dot_back(
+    own_redis: RedisServer, database_url: str
+) -> None:
+    """The one that the phone came from may think for a while that the phone is there: it knows an older place."""
+    async with road(own_redis.url, database_url) as shared:
+        rider, here, there = await shared.rider(), shared.one, shared.two
+        await here.ride(rider, VIENNA)
+        await here.told()
+        before, now_ms = rider.dot, there.dots.now_ms() + 1_000
+        assert before is not None
+        await there.ride(rider, GRAZ)
+        await there.told()
+        here.dots.supersede(rider.number, before.generation)
+        change = await shared.commit(rider, Audience.PUBLIC)
+        await here.withdrawals.at_once(change)
+        for node in (here, there):
+            node.follower.policy_changed(change.user_id, change.version)
+        await eventually(lambda: there.dots.now_ms() > now_ms and there.hub.hub.channels_of(rider.number))
+        assert before.superseded
+
+
 async def test_a_fix_that_came_right_before_the_node_stood_still_takes_nobody_off_the_map(database_url: str) -> None:
     clock = ManualClock()
     node = make_node(NOBODY_THERE, clock, options=HubOptions(stall_seconds=2))
