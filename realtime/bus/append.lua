@@ -3,10 +3,11 @@
 -- out of memory (the first line).
 --
 -- KEYS[1]   the stream
+-- KEYS[2]   the mark that says that appends wait for a replica; its slot is the stream's
 -- ARGV[1]   limit in bytes
 -- ARGV[2]   name of the field
 -- ARGV[3..] entries
--- Answers   {1 if appended, 0 if refused; bytes in the stream; replicas connected}
+-- Answers   {1 if appended, 0 if refused; bytes in the stream; 1 if there is a replica, or was and is missed, else 0}
 --
 -- Each entry also carries the total of bytes appended up to and with it, so that the size is known from the first and
 -- the last entry. (MEMORY USAGE guesses from the first nodes of a long stream, or reads all of it.) What Redis adds
@@ -40,15 +41,16 @@ elseif last[ARGV[2]] then
 end
 
 local replicas = tonumber(string.match(redis.call('INFO', 'replication'), 'connected_slaves:(%d+)') or '0')
+local replicated = (replicas > 0 or redis.call('EXISTS', KEYS[2]) == 1) and 1 or 0
 local more = 0
 for i = 3, #ARGV do
   more = more + weight(ARGV[i])
 end
 if used + more > limit then
-  return {0, used, replicas}
+  return {0, used, replicated}
 end
 for i = 3, #ARGV do
   total = total + weight(ARGV[i])
   redis.call('XADD', KEYS[1], '*', ARGV[2], ARGV[i], TOTAL, string.format('%.0f', total))
 end
-return {1, used + more, replicas}
+return {1, used + more, replicated}

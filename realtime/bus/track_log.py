@@ -1,7 +1,8 @@
 """The track stream in Redis: what was appended is on disk before the call returns, or the call says `unavailable`.
 
 Redis is asked to write through (`appendfsync always`); with replicas the call waits for one of them, until somebody
-says (`REPLICA_MARK`) that there is none any more: one that is merely gone may be the next primary. An entry whose
+says (`REPLICA_MARK`) that there is none any more: one that is merely gone may be the next primary. That holds also for
+a node that has never seen one: the primary that it meets may be one that was replaced. An entry whose
 append was answered `unavailable` may be in the stream all the same, which is harmless: the worker stores each fix once.
 """
 
@@ -17,6 +18,7 @@ from realtime.bus.connections import RETRY_AFTER_MS, BusOptions, Command, RedisL
 
 REPLICA_MARK = f"{{{TRACK_STREAM}}}:replicated"
 """The key that says that appends wait for a replica. An operator who took the replica away for good deletes it."""
+_KEYS = (TRACK_STREAM, REPLICA_MARK)
 _ENTRY_OVERHEAD = 256
 """What `append.lua` counts for each entry beside its bytes."""
 _USUAL_ENTRY_BYTES = 512
@@ -48,18 +50,18 @@ class RedisTrackLog:
     async def append(self, entries: Sequence[bytes]) -> None:
         if not entries:
             return
-        command = self._append.call([TRACK_STREAM], self._limit, ENTRY_FIELD, *entries)
-        appended, self.stream_bytes, replicas = await self._durably(command)
+        command = self._append.call(_KEYS, self._limit, ENTRY_FIELD, *entries)
+        appended, self.stream_bytes, replicated = await self._durably(command)
         self._note_room(bool(appended))
         self._refused_bytes = 0 if appended else sum(len(entry) + _ENTRY_OVERHEAD for entry in entries)
         if not appended:
             raise Unavailable("the track stream is at its limit; keep the fixes", retry_after_ms=5 * RETRY_AFTER_MS)
-        if self._watch_replicas and replicas and not self._replicas:
+        if self._watch_replicas and replicated and not self._replicas:
             await self._begin_to_wait_for_replicas()
 
     async def fullness(self) -> tuple[int, bool]:
         """Bytes in the stream, and whether it is so full that appends are refused. Raises Unavailable."""
-        _, used, _ = await self._link.call(*self._append.call([TRACK_STREAM], self._limit, ENTRY_FIELD))
+        _, used, _ = await self._link.call(*self._append.call(_KEYS, self._limit, ENTRY_FIELD))
         return used, used + max(self._refused_bytes, _USUAL_ENTRY_BYTES) > self._limit
 
     async def claim_track(self, track_id: UUID, claim: bytes) -> bytes:
@@ -102,7 +104,7 @@ class RedisTrackLog:
         self._full = not is_there
 
     async def _begin_to_wait_for_replicas(self) -> None:
-        """A replica was seen for the first time: what was written before a later write reaches it before that one."""
+        """There is a replica, or was: what was written before a later write reaches it before that one."""
         self._replicas = 1
         _log.info("acks_wait_for_a_replica")
         await self._durably(("SET", REPLICA_MARK, 1))

@@ -166,6 +166,11 @@ async def test_a_replica_that_was_taken_away_for_good_is_waited_for_until_somebo
     with pytest.raises(Unavailable):
         await log.append([b"refused"])
     assert log.misses_a_replica
+    newcomer = make_log(own_redis, seconds=HASTY_SECONDS)
+    with pytest.raises(Unavailable):
+        await newcomer.append([b"by a node that has never seen a replica"])
+    assert newcomer.misses_a_replica
+    await newcomer.aclose()
     assert await client.delete(REPLICA_MARK)
     with pytest.raises(Unavailable):
         await log.append([b"refused, and told"])
