@@ -82,7 +82,7 @@ async def test_after_a_change_the_node_with_the_newest_connection_takes_the_dot_
         rider, here, there = await shared.rider(), shared.one, shared.two
         await here.ride(rider, VIENNA)
         await here.told()
-        before, now_ms = rider.dot, there.dots.now_ms() + 1_000
+        before, now_ms = rider.dot, there.dots.now_ms() + 300
         assert before is not None
         await there.ride(rider, GRAZ)
         await there.told()
