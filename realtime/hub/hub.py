@@ -17,6 +17,7 @@ from domain.kit.tasks import TaskOwner
 from realtime.bus.redis_bus import RedisBus
 from realtime.hub.audience import Audience
 from realtime.hub.census import Census, take_census
+from realtime.hub.handovers import Handovers
 from realtime.hub.listeners import Listener
 from realtime.hub.metrics import HubMetrics
 from realtime.hub.options import HubOptions
@@ -84,6 +85,7 @@ class Hub:
             check_stall=self._check_stall,
         )
         self._state = LiveState(self._publisher.add)
+        self._handovers = Handovers(clock, self._state)
         self._synchroniser = Synchroniser(
             bus, clock, find=self._state.channels.get, merge=self._merge_between_ticks, oldest_ms=self._oldest_ms
         )
@@ -284,7 +286,8 @@ class Hub:
     def _superseded(self, rider: int, generation: int) -> None:
         """Another node has the rider: what we put out under the old generation is not true any more.
 
-        Who listens here is shown it until what is true has been read, where that cannot have been yet.
+        Who listens here is shown it until what is true has been read, where that cannot have been yet, or until the
+        other node has had the time to tell.
         """
         self._metrics.superseded.inc()
         unheard = not self._bus.connected or self.catches_up()
@@ -292,10 +295,12 @@ class Hub:
             channel = self._state.channels.get(name)
             if channel is None or rider not in channel.own:
                 continue
-            if channel.topics and (unheard or not channel.synced):
-                channel.own.discard(rider)
-            else:
+            if not channel.topics:
                 self._state.forget(channel, rider)
+                continue
+            channel.own.discard(rider)
+            if channel.synced and not unheard:
+                self._handovers.begin(channel, rider, generation)
         self._places.pop(rider, None)
         self._superseded_above(rider, generation)
 
@@ -350,6 +355,8 @@ class Hub:
         if began - self._swept_at >= _SWEEP_SECONDS and not self.catches_up():
             self._swept_at = began
             await self._sweep(slices)
+        if self._handovers and self._bus.connected and not self._synchroniser.waiting and not self.catches_up():
+            self._handovers.end_due()
         self._between_ticks.clear()
         try:
             await self._ticker.run(self._take_dirty(), self._clock.epoch_ms(), slices)
