@@ -54,11 +54,13 @@ class MasterWatch:
             await connection.disconnect(nowait=True)
 
     async def _ask(self, connection: AbstractConnection) -> tuple[int, Address]:
+        """Two questions at once: `MASTER` has the epoch, but the old address until all replicas follow the new one."""
+        about, where = (("SENTINEL", about, self._maker.url.service) for about in ("MASTER", "GET-MASTER-ADDR-BY-NAME"))
         await connection.connect()  # type: ignore[no-untyped-call]
-        await connection.send_command("SENTINEL", "MASTER", self._maker.url.service)
-        answer = await connection.read_response()
-        facts = dict(zip(answer[::2], answer[1::2], strict=True))
-        return int(facts[b"config-epoch"]), (facts[b"ip"].decode(), int(facts[b"port"]))
+        await connection.send_packed_command(connection.pack_commands([about, where]), check_health=False)
+        facts, (host, port) = await connection.read_response(), await connection.read_response()
+        epoch = dict(zip(facts[::2], facts[1::2], strict=True))[b"config-epoch"]
+        return int(epoch), (host.decode(), int(port))
 
     def _follow_the_newest(self) -> None:
         _, (host, port) = max(self._said.values())

@@ -1,9 +1,10 @@
 """Slots move, masters die and come back as replicas: what was reported as done was done, and all hear again."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
@@ -15,10 +16,13 @@ from domain.kit.redis_slots import slot_of
 from domain.tracks.entries import ENTRY_FIELD, TRACK_STREAM
 from realtime.bus.connections import BusOptions, RedisLink, create_maker
 from realtime.bus.track_log import RedisTrackLog
+from server.stack import RedisServer
 from server.stack.ports import HOST
+from server.stack.processes import wait_until
 from tests.realtime.bus.ears import Ear, ears, options_of
 from tests.realtime.bus.test_redis_bus import position, rows
 from tests.support.redis_topologies import SERVICE, RedisCluster, RedisWithSentinel, ask
+from tests.support.servers import running
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("faultless")
@@ -223,6 +227,52 @@ async def test_a_master_that_was_replaced_is_left_before_it_knows(redis_with_sen
         assert options.followers.was_left((HOST, master.port)), "whatever a sentinel says that is behind the others"
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
+
+
+async def test_a_master_that_was_replaced_is_left_while_a_replica_is_still_on_its_way_to_the_new_one(
+    redis_with_sentinel: RedisWithSentinel, tmp_path: Path
+) -> None:
+    """Until then the sentinel that leads has the new epoch, and the old address beside it."""
+    sentinel, master = redis_with_sentinel.sentinel, redis_with_sentinel.master
+    assert master is not None
+    options = options_of(redis_with_sentinel.url)
+    watch = MasterWatch(create_maker(options, name="watch"), SystemClock())
+    with _never_following_again(redis_with_sentinel, tmp_path):
+        async with ears(redis_with_sentinel.url, "one", "two", followers=options.followers) as (one, two):
+            watching = asyncio.create_task(watch.run())
+            await hear_all(two)
+            ask(sentinel, "SENTINEL", "FAILOVER", SERVICE)
+            await eventually(lambda: two.bus.losses, timeout=20)
+            await hears_everything_again(one, two, version=3)  # what an earlier test said may be kept on the new one
+            assert _about(sentinel)[b"failover-state"] == b"reconf_slaves"
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+
+
+@contextmanager
+def _never_following_again(servers: RedisWithSentinel, directory: Path) -> Iterator[None]:
+    """One more replica, which no other master takes: a failover is not over before that is gone."""
+    sentinel, master = servers.sentinel, servers.master
+    assert master is not None
+    settings = {"replicaof": f"{HOST} {master.port}", "replica-priority": "0", "repl-diskless-sync-delay": "0"}
+    stray = RedisServer(directory, ephemeral=True, settings=settings)
+    ask(sentinel, "SENTINEL", "DEBUG", "SLAVE-RECONF-TIMEOUT", 60_000)
+    ask(sentinel, "SENTINEL", "SET", SERVICE, "failover-timeout", 60_000)
+    with running(stray):
+        assert wait_until(lambda: _about(sentinel)[b"num-slaves"] == b"2", timeout_seconds=20)
+        ask(stray, "CONFIG", "SET", "masterauth", "nobody has one")
+        yield
+    assert wait_until(lambda: b"failover-state" not in _about(sentinel), timeout_seconds=20)
+    ask(sentinel, "SENTINEL", "SET", SERVICE, "failover-timeout", 2_000)
+    ask(sentinel, "SENTINEL", "DEBUG", "SLAVE-RECONF-TIMEOUT", 10_000)
+    servers.heal()
+    ask(sentinel, "SENTINEL", "RESET", SERVICE)  # forgets the stray
+
+
+def _about(sentinel: RedisServer) -> dict[bytes, bytes]:
+    """What a sentinel says of the master."""
+    facts = ask(sentinel, "SENTINEL", "MASTER", SERVICE)
+    return dict(zip(facts[::2], facts[1::2], strict=True))
 
 
 async def _appended(url: str) -> set[bytes]:
