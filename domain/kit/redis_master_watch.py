@@ -27,7 +27,10 @@ class MasterWatch:
         self._maker = maker
         self._clock = clock
         self._said: dict[Address, tuple[int, Address]] = {}
-        """Whom each sentinel that answers takes for the master, behind the epoch of that."""
+        """Whom each sentinel took for the master when it last answered, behind the epoch of that.
+
+        It counts while the sentinel is silent: the others may be behind it, and nobody goes back to who was replaced.
+        """
 
     async def run(self) -> None:
         """Ask until cancelled; ends at once where the address names no sentinels."""
@@ -45,7 +48,6 @@ class MasterWatch:
                 try:
                     self._said[sentinel] = await heeding_cancellation(self._ask(connection))
                 except (RedisError, OSError):
-                    self._said.pop(sentinel, None)
                     await connection.disconnect(nowait=True)
                 else:
                     self._follow_the_newest()
