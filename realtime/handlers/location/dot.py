@@ -9,6 +9,7 @@ from uuid import UUID
 
 from domain.location.rules import Place
 from domain.sharing.rules import SharingPolicy
+from geo import cells
 from geo.fix import Fix
 from realtime.bus.takeover import Meant, Taken
 from realtime.hub.records import UNKNOWN, LiveRecord
@@ -67,6 +68,11 @@ class Dot:
             self.policy = None
         elif policy.version >= self.heard_version:
             self.policy, self.heard_version = policy, policy.version
+
+    def move(self, fix: Fix, heard_ms: int) -> None:
+        """The rider is here, as was heard then."""
+        self.fix, self.heard_ms = fix, heard_ms
+        self.place = Place(fix.latitude, fix.longitude, cells.cell_at(fix.latitude, fix.longitude))
 
     def adopt(self, taken: Taken) -> None:
         """This node shows the rider. Versions begin again under a generation that is new."""

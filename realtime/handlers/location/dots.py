@@ -14,8 +14,7 @@ from uuid import UUID
 from domain.kit.clock import Clock
 from domain.kit.errors import Unavailable
 from domain.location.policies import Policies
-from domain.location.rules import Place, channels_of
-from geo import cells
+from domain.location.rules import channels_of
 from geo.fix import Fix
 from realtime.bus.redis_clock import RedisClock
 from realtime.bus.takeover import Meant, Taken, Takeover
@@ -95,10 +94,8 @@ class Dots:
         """
         meant = Meant(connected_ms, self.now_ms())
         # Side by side: while Redis is silent each of them waits for it.
-        drives, _ = await asyncio.gather(self._claim(dot, mover, driver, meant), self._look_up_policy(dot))
-        if drives and fix is not None:
-            self.show(dot, fix, heard_ms)
-        elif drives:
+        await asyncio.gather(self._claim(dot, mover, driver, meant, fix, heard_ms), self._look_up_policy(dot))
+        if dot.driver is driver:  # and no newer connection's, which came while the policy was looked up
             self.refresh(dot)
 
     async def retake(self, dot: Dot) -> None:
@@ -111,8 +108,7 @@ class Dots:
 
     def show(self, dot: Dot, fix: Fix, heard_ms: int) -> None:
         """Put the newest fix, which came at `heard_ms`, on the channels where it may be seen."""
-        dot.fix, dot.heard_ms = fix, heard_ms
-        dot.place = Place(fix.latitude, fix.longitude, cells.cell_at(fix.latitude, fix.longitude))
+        dot.move(fix, heard_ms)
         self.refresh(dot)
 
     def refresh(self, dot: Dot) -> None:
@@ -194,8 +190,8 @@ class Dots:
         dot.asked_at = now
         return True
 
-    async def _claim(self, dot: Dot, mover: UUID, driver: object, meant: Meant) -> bool:
-        """Have the dot moved by this track; whether it is now, be it that another node shows it."""
+    async def _claim(self, dot: Dot, mover: UUID, driver: object, meant: Meant, fix: Fix | None, heard_ms: int) -> None:
+        """Have the dot moved by this track, to the fix that it brings, be it that another node shows it."""
         taking = dot.taking = asyncio.get_running_loop().create_future()
         try:
             taken, provisional = await self._take_over(dot, mover, meant)
@@ -205,11 +201,12 @@ class Dots:
             elif dot.driver in (None, driver):
                 dot.keep_still()
             else:
-                return False
+                return
             dot.mover, dot.driver, dot.meant = mover, driver, meant
+            if fix is not None:
+                dot.move(fix, heard_ms)
         finally:
             taking.set_result(None)
-        return True
 
     async def _take_over(self, dot: Dot, mover: UUID, meant: Meant) -> tuple[Taken | None, bool]:
         """What Redis says, or, without Redis, a generation of our own; whether it is only that."""

@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 
 from domain.kit.errors import Unavailable
 from domain.sharing.rules import Audience, PolicyChange, SharingPolicy
+from geo.fix import Fix
 from realtime.bus.takeover import where_key
 from realtime.handlers.location import withdrawals
 from realtime.handlers.location.dot import Dot
@@ -226,6 +227,23 @@ async def test_a_change_that_is_heard_while_the_phone_arrives_holds(shared: Road
     await taking
     assert dot.policy is not None
     assert (dot.policy.audience, dot.channels) == (Audience.NOBODY, frozenset())
+
+
+async def test_who_was_refused_shows_nothing_once_the_policy_is_known_at_last(shared: Road) -> None:
+    """The phone has come back meanwhile: what it said on the connection before is old."""
+    rider, held, dots = await shared.rider(), Held(shared.one), shared.one.dots
+    now_ms, phone = dots.now_ms(), object()
+    elsewhere = shared.two.dots.arrive(rider.number, rider.user_id)
+    await shared.two.dots.take(elsewhere, rider.track, phone, connected_ms=now_ms - 5_000)
+    dot, said = dots.arrive(rider.number, rider.user_id), [Fix(seq, now_ms, *VIENNA) for seq in (1, 2)]
+    late = dots.take(dot, rider.track, phone, connected_ms=now_ms - 10_000, fix=said[0], heard_ms=now_ms)
+    taking = asyncio.create_task(late)
+    await held.read.wait()
+    await eventually(lambda: dot.superseded)
+    await dots.take(dot, rider.track, rider, connected_ms=now_ms, fix=said[1], heard_ms=now_ms)
+    held.go_on.set()
+    await taking
+    assert (dot.superseded, dot.fix) == (False, said[1])
 
 
 def test_a_dot_never_goes_back_to_an_older_policy() -> None:
