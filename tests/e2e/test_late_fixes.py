@@ -3,7 +3,7 @@
 import asyncpg
 import pytest
 
-from tests.e2e.phones import Phone, fix, now_ms, phone, register
+from tests.e2e.phones import Phone, around, fix, now_ms, phone, register
 from tests.e2e.processes import Pair, Site
 from tests.support import eventually
 
@@ -50,3 +50,25 @@ async def test_fixes_that_come_after_the_end_lengthen_the_finished_track(storing
         assert whole["distance_metres"] == pytest.approx(5 * METRES, rel=1e-3)
         assert whole["ends"] == pytest.approx(46.5 + 5 * NORTH)
         assert whole["valid"]
+
+
+async def test_a_late_fix_on_a_node_that_does_not_know_the_track_takes_nobody_off_the_map(storing_pair: Pair) -> None:
+    """Said again on another connection, it was read there after it had been stored."""
+    one, two, here = storing_pair.one, storing_pair.two, (46.5, 8.3)
+    account = await register(one.url)
+    async with phone(account) as device, phone(await register(two.url), two.url) as watcher:
+        await device.share("public")
+        await watcher.ask("map:watch", around(*here))
+        track, began = await device.begin_track(), now_ms() - 60_000
+        for seq in (0, 1):
+            assert await device.move(track, seq, *here, timestamp=began + seq * EVERY_MS) == {}
+        await eventually(lambda: watcher.sees(account.rider) == here, timeout=20)
+        sql = await asyncpg.connect(storing_pair.site.database_url)
+        stored = "SELECT count(*) FROM track_points WHERE track_id = $1"
+        await eventually(lambda: sql.fetchval(f"SELECT ({stored}) = 2", track), timeout=60)
+        await sql.close()
+        async with phone(account, two.url) as again:
+            assert await again.move(track, 0, *here, timestamp=began) == {}
+            assert await watcher.ask("map:unwatch", {}) == {}
+            await watcher.ask("map:watch", around(*here))
+            assert watcher.sees(account.rider) == here

@@ -171,7 +171,9 @@ class TrackHandlers:
         fix, rows, moves_the_dot = self._judge(client, track, payload.fix, came_ms)
         kept = self._recorder.record_rows(rows, None)
         if self._is_undriven(riding) and not track.stopped:
-            await self._take(client, self._arrive(client, track), track, fix if moves_the_dot else None, came_ms)
+            # Who begins with what is old has nothing to show: a takeover would only take the dot off the map.
+            if moves_the_dot:
+                await self._take(client, self._arrive(client, track), track, fix, came_ms)
             return kept
         if riding.dot is not None and riding.dot.superseded:
             await self._dots.retake(riding.dot)
