@@ -220,7 +220,7 @@ class Line:
         elif not self._calls and now - self._posted_at < self._leisure_seconds:
             self._pipe.pause()
             self._read_at = now + self._leisure_seconds
-            self._reading_later = self._loop.call_at(self._read_at + self._leisure_seconds, self._read)
+            self._reading_later = self._loop.call_at(self._read_at + self._leisure_seconds, self._read_at_last)
         self._posted_at = now
         self._calls.append(_Post(on_end, note, count, now + self._deadline_seconds))
         if self._timer is None:
@@ -236,6 +236,13 @@ class Line:
             self._reading_later.cancel()
             self._reading_later = None
             self._pipe.resume()
+
+    def _read_at_last(self) -> None:
+        """No post has done so. A process that stood still reads what has come before it counts as too late."""
+        self._read()
+        if self._timer is not None and self._timer.when() <= self._loop.time():
+            self._timer.cancel()
+            self._timer = self._loop.call_later(self._leisure_seconds, self._check)
 
     def _answered(self, answer: Any) -> None:
         if isinstance(answer, hiredis.PushNotification):

@@ -148,6 +148,27 @@ async def test_a_silent_redis_is_told_of_in_time(own_redis: RedisServer) -> None
         await link.aclose()
 
 
+async def test_what_was_answered_while_this_process_stood_still_is_in_time(own_redis: RedisServer) -> None:
+    with turned_clock() as clock:
+        link = RedisLink(BusOptions(own_redis.url, timeout_seconds=30), name="test")
+        await link.call("PING")
+        ends = Ends()
+        ends.post(link)
+        await eventually(lambda: ends.errors == [None])
+        for _ in range(3):
+            ends.post(link)  # what is answered is not read for a moment
+        async with Redis.from_url(own_redis.url) as other:
+
+            async def done() -> bool:
+                return await other.get("n") == b"4"
+
+            await eventually(done)
+        await clock.turn(100)
+        await eventually(lambda: len(ends.errors) == 4)
+        assert ends.errors == [None] * 4
+        await link.aclose()
+
+
 async def test_closing_tells_of_what_is_under_way(own_redis: RedisServer, ends: Ends) -> None:
     link = RedisLink(options_of(own_redis.url), name="test")
     await link.call("PING")
