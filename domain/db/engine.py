@@ -60,9 +60,9 @@ def create_engine(
     """A pool for a libpq-style address (`postgresql://user:password@host:port/database?sslmode=…`).
 
     `command_timeout_seconds` bounds how long this side waits for an answer (a paused database never answers);
-    `statement_timeout_seconds` makes Postgres itself give up, 0 switches that off. `idle_in_transaction_seconds` has it
-    end a transaction that nobody goes on with: the locks of a node that stands still, or has gone without a word, would
-    be kept until it wakes up, or until the network says so hours later.
+    `statement_timeout_seconds` makes Postgres itself give up. `idle_in_transaction_seconds` has it end a transaction
+    that nobody goes on with: the locks of a node that stands still, or has gone without a word, would be kept until it
+    wakes up, or until the network says so hours later. 0 switches either off.
     """
     dsn = url.replace("postgresql+asyncpg://", "postgresql://", 1)
 

@@ -27,9 +27,15 @@ def migrate(database_url: str) -> None:
 async def migrate_database(database_url: str) -> None:
     """Bring the database to the newest schema, waiting for another process that is at it already.
 
-    Neither the statement limit nor the command limit applies: a migration takes as long as it takes.
+    No limit of time applies: a migration takes as long as it takes, also between two statements.
     """
-    engine = create_engine(database_url, pool_size=1, statement_timeout_seconds=0, command_timeout_seconds=None)
+    engine = create_engine(
+        database_url,
+        pool_size=1,
+        statement_timeout_seconds=0,
+        command_timeout_seconds=None,
+        idle_in_transaction_seconds=0,
+    )
     try:
         await _migrate(engine)
     finally:
