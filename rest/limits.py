@@ -20,6 +20,7 @@ from starlette.requests import Request
 from domain.kit.clock import Clock
 from domain.kit.errors import RateLimited
 from domain.kit.redis_clients import create_redis
+from domain.kit.redis_sentinels import Followers
 
 _log = structlog.get_logger(__name__)
 
@@ -75,9 +76,18 @@ class RateLimits:
     """Counts requests. `close` it at the end."""
 
     def __init__(
-        self, redis_url: str, clock: Clock, options: LimitOptions, *, timeout_seconds: float = REDIS_TIMEOUT_SECONDS
+        self,
+        redis_url: str,
+        clock: Clock,
+        options: LimitOptions,
+        *,
+        timeout_seconds: float = REDIS_TIMEOUT_SECONDS,
+        followers: Followers | None = None,
     ) -> None:
-        """Without an answer of Redis within `timeout_seconds` this node counts alone for a while."""
+        """Without an answer of Redis within `timeout_seconds` this node counts alone for a while.
+
+        `followers`: with whom to leave a master that sentinels have replaced, and the counts that will be lost there.
+        """
         self._clock = clock
         self._items: dict[Tier, RateLimitItem] = {
             Tier.AUTH: RateLimitItemPerSecond(options.auth_per_minute, 60, namespace="auth"),
@@ -85,7 +95,7 @@ class RateLimits:
             Tier.SIGNED_IN: RateLimitItemPerSecond(options.signed_in_per_window, options.window_seconds, "signed_in"),
             Tier.UPLOADS: RateLimitItemPerSecond(options.uploads_per_hour, 3600, namespace="uploads"),
         }
-        self._redis = create_redis(redis_url, name="limits", timeout_seconds=timeout_seconds)
+        self._redis = create_redis(redis_url, name="limits", timeout_seconds=timeout_seconds, followers=followers)
         self._shared = MovingWindowRateLimiter(_Shared(self._redis))
         self._alone = MovingWindowRateLimiter(MemoryStorage())
         self._redis_away_until = -math.inf

@@ -327,6 +327,7 @@ def _stores(settings: Settings, clock: Clock, registry: CollectorRegistry, addre
                 settings.request_window_seconds,
                 settings.uploads_per_hour,
             ),
+            followers=options.followers,
         ),
         master_watch=MasterWatch(create_maker(options, name="master-watch"), clock),
     )
