@@ -5,18 +5,26 @@ With each look an idle process wakes up, with cold caches: of a node that serves
 
 import asyncio
 import contextlib
+import time
+from email.utils import formatdate
+from typing import TypeAlias
 
 import uvicorn
+from uvicorn.server import ServerState
+
+Headers: TypeAlias = list[tuple[bytes, bytes]]
 
 
 class QuietServer(uvicorn.Server):
     """The same server; `should_exit` wakes it up, from wherever it is set."""
 
-    tick_seconds = 1.0
-    """How often the date in answers is renewed."""
     _ends = False
     _woken: asyncio.Event | None = None
     _running_loop: asyncio.AbstractEventLoop | None = None
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.server_state = DatedState(config)
 
     @property
     def should_exit(self) -> bool:
@@ -31,9 +39,33 @@ class QuietServer(uvicorn.Server):
                 self._running_loop.call_soon_threadsafe(self._woken.set)
 
     async def main_loop(self) -> None:
-        """Look once a second, and when it is to stop."""
+        """Wait until it is to stop; look as often as uvicorn does if uvicorn is asked for what has to be looked at."""
+        if self.config.limit_max_requests is not None or self.config.callback_notify is not None:
+            await super().main_loop()
+            return
         self._woken, self._running_loop = asyncio.Event(), asyncio.get_running_loop()
-        while not await self.on_tick(0):
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self.tick_seconds):
-                    await self._woken.wait()
+        if not self.should_exit:
+            await self._woken.wait()
+
+
+class DatedState(ServerState):
+    """uvicorn's, with the headers of all answers made when they are asked for: uvicorn renews the date each second."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__()
+        self._config = config
+        self._second = -1
+        self._headers: Headers = []
+
+    @property
+    def default_headers(self) -> Headers:
+        """The date, to the second, and those that the configuration names."""
+        now = int(time.time())
+        if now != self._second:
+            date = [(b"date", formatdate(now, usegmt=True).encode())] if self._config.date_header else []
+            self._second, self._headers = now, date + self._config.encoded_headers
+        return self._headers
+
+    @default_headers.setter
+    def default_headers(self, _renewed: Headers) -> None:
+        """uvicorn sets them, to what they are."""
