@@ -41,15 +41,22 @@ class MasterWatch:
             )
 
     async def _keep_asking(self, sentinel: Address) -> None:
-        """Each by itself: one that is slow holds up nobody."""
+        """Each by itself: one that is slow holds up nobody. Why it does not say is logged once until it does."""
         connection = self._maker.make_probe(sentinel)
+        says = True
         try:
             while True:
                 try:
                     self._said[sentinel] = await heeding_cancellation(self._ask(connection))
-                except (RedisError, OSError):
+                except (RedisError, OSError) as error:
+                    if says:
+                        _log.warning(
+                            "redis_sentinel_silent", sentinel=f"{sentinel[0]}:{sentinel[1]}", reason=str(error)
+                        )
+                    says = False
                     await connection.disconnect(nowait=True)
                 else:
+                    says = True
                     self._follow_the_newest()
                 await self._clock.sleep(_ASK_SECONDS)
         finally:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import hiredis
+import structlog
 
 from domain.kit.clock import SystemClock
 from domain.kit.redis_connections import Maker
@@ -89,6 +90,20 @@ async def test_one_that_is_behind_is_not_followed_again_while_the_others_are_sil
         await ahead.stop()
         await asked_again(behind)
         assert not maker.followers.was_left(NEW)
+
+
+async def test_one_that_does_not_say_is_logged_once_until_it_does() -> None:
+    telling, silent = Told(1, OLD), Told(1, OLD)
+    with structlog.testing.capture_logs() as entries:
+        async with watching(telling, silent):
+            for times in (1, 2):
+                await silent.stop()
+                await eventually(lambda times=times: len(entries) == times)
+                await asked_again(telling)
+                assert [entry["event"] for entry in entries] == ["redis_sentinel_silent"] * times
+                await silent.start()
+                await asked_again(silent)
+    assert f"{HOST}:{silent.port}" in {entry["sentinel"] for entry in entries}
 
 
 async def test_whom_the_newest_names_may_have_been_left_before() -> None:
