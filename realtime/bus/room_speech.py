@@ -82,6 +82,7 @@ class Speech:
     def begin_later(self, where: Sequence[str], message: bytes) -> None:
         """Say it in its turn, when there is a connection."""
         self._beginning += 1
+        self._unconfirmed_bytes += len(message)
         self._saying.start(self._say_unheeded(where, message), "say")
 
     def _ended(self, size: int, error: Exception | None) -> None:
@@ -112,6 +113,7 @@ class Speech:
 
     async def _say_unheeded(self, where: Sequence[str], message: bytes) -> None:
         self._beginning -= 1
+        self._unconfirmed_bytes -= len(message)  # counted again, until Redis has confirmed
         with contextlib.suppress(Unavailable):
             await self._say(where, message)
 

@@ -172,22 +172,17 @@ class Rooms:
         if but or volatile or (to is not EVERYBODY and len(to) != 1):
             for socket in self.sockets(to, but):
                 socket.send(packet, volatile=volatile)
-        elif to is EVERYBODY:
-            self._send_to_room(packet, self._everybody)
         else:
-            self.send_to_one(packet, to[0])
+            self.send_to_one(packet, to if to is EVERYBODY else to[0])
 
-    def send_to_one(self, packet: Packet, name: str) -> bool:
-        """Send a packet to a room, or to the socket that has this id; whether it was for a socket, and that is here."""
-        if (room := self._rooms.get(name)) is not None:
-            self._send_to_room(packet, room)
-        elif (one := self._everybody.members.get(name)) is not None:
-            one.send(packet)
-            return True
-        return False
-
-    @staticmethod
-    def _send_to_room(packet: Packet, room: _Room) -> None:
+    def send_to_one(self, packet: Packet, name: str | None) -> bool:
+        """Send a packet to everybody, to a room, or to the socket with this id; whether it was for a socket here."""
+        room = self._everybody if name is EVERYBODY else self._rooms.get(name)
+        if room is None:
+            one = self._everybody.members.get(name)  # type: ignore[arg-type]  # it is no longer everybody
+            if one is not None:
+                one.send(packet)
+            return one is not None
         members = room.members
         room.readers += 1
         try:
@@ -196,6 +191,7 @@ class Rooms:
         finally:
             if room.members is members:
                 room.readers -= 1
+        return False
 
     def sockets(self, to: Sequence[str] | None = EVERYBODY, but: Sequence[str] = ()) -> Iterator[Socket]:
         """Each socket that is in one of `to` and in none of `but`, once; they may come and go meanwhile."""

@@ -14,6 +14,7 @@ from domain.kit.clock import SystemClock
 from domain.kit.errors import Unavailable
 from realtime.bus.metrics import BusMetrics
 from realtime.bus.room_messages import room_channel
+from realtime.bus.room_speech import MOST_UNSAID_BYTES
 from realtime.bus.rooms import RedisRooms
 from realtime.bus.subscriber import Subscriber
 from realtime.wire.emitting import Audience, Emitter
@@ -206,6 +207,19 @@ async def test_what_redis_did_not_take_is_counted(own_redis: RedisServer, clock:
         await clock.turn(61)
         await eventually(lambda: failures._value.get() == 3)
         own_redis.resume()
+
+
+async def test_a_burst_that_redis_cannot_have_taken_yet_is_refused_from_some_size_on(any_redis_url: str) -> None:
+    async with nodes(any_redis_url, "one", "two") as (one, two):
+        b = await two.join("b", "x")
+        big = encode_event("big", "x" * (1 << 20), namespace="/chat")
+        taken = 0
+        with pytest.raises(Unavailable):
+            while taken < 100:
+                one.emitter.emit_nowait(X, big)
+                taken += 1
+        assert taken == MOST_UNSAID_BYTES >> 20
+        await eventually(lambda: len(b.heard) == taken)
 
 
 async def test_only_rooms_with_a_member_are_subscribed(own_redis: RedisServer) -> None:
