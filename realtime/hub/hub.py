@@ -257,6 +257,7 @@ class Hub:
                 self._synchroniser.renew(channel)
             for rider in channel.own:
                 self._publisher.add(channel.name, channel.items[rider])
+        self._handovers.postpone()
         self._confirm_places()
 
     def _check_stall(self) -> None:
@@ -286,11 +287,9 @@ class Hub:
     def _superseded(self, rider: int, generation: int) -> None:
         """Another node has the rider: what we put out under the old generation is not true any more.
 
-        Who listens here is shown it until what is true has been read, where that cannot have been yet, or until the
-        other node has had the time to tell.
+        Who listens here is shown it until the other node has told, or has had the time to.
         """
         self._metrics.superseded.inc()
-        unheard = not self._bus.connected or self.catches_up()
         for name in self.channels_of(rider):
             channel = self._state.channels.get(name)
             if channel is None or rider not in channel.own:
@@ -299,8 +298,7 @@ class Hub:
                 self._state.forget(channel, rider)
                 continue
             channel.own.discard(rider)
-            if channel.synced and not unheard:
-                self._handovers.begin(channel, rider, generation)
+            self._handovers.begin(channel, rider, generation)
         self._places.pop(rider, None)
         self._superseded_above(rider, generation)
 
@@ -355,8 +353,8 @@ class Hub:
         if began - self._swept_at >= _SWEEP_SECONDS and not self.catches_up():
             self._swept_at = began
             await self._sweep(slices)
-        if self._handovers and self._bus.connected and not self._synchroniser.waiting and not self.catches_up():
-            self._handovers.end_due()
+        if self._handovers:
+            self._end_handovers()
         self._between_ticks.clear()
         try:
             await self._ticker.run(self._take_dirty(), self._clock.epoch_ms(), slices)
@@ -367,6 +365,12 @@ class Hub:
                 self._state.apply(channel, item, own=own)
         self._publisher.wake()
         self._metrics.tick_seconds.observe(self._clock.monotonic() - began)
+
+    def _end_handovers(self) -> None:
+        if self._bus.connected and not self.catches_up():
+            self._handovers.end_due()
+        else:
+            self._handovers.postpone()
 
     def _take_dirty(self) -> set[Topic]:
         """What to send: where a crowd moves, every other tick is enough, the same one for all topics of a listener."""

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -128,12 +129,18 @@ class Node:
 
 
 class Ahead(SystemClock):
-    """The machine's clocks, of which the one on the wall may be put forward."""
+    """The machine's clocks, each of which may be put forward."""
 
     ahead_ms = 0
+    """The one on the wall."""
+    ahead_seconds = 0.0
+    """The monotonic one."""
 
     def epoch_ms(self) -> int:
         return super().epoch_ms() + self.ahead_ms
+
+    def monotonic(self) -> float:  # type: ignore[override]
+        return time.monotonic() + self.ahead_seconds
 
 
 def make_node(url: str, clock: Clock, *, name: str = "a", options: HubOptions | None = None, **bus: float) -> Node:

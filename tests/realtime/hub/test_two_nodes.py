@@ -211,30 +211,6 @@ async def test_a_node_that_was_passed_cannot_put_the_dot_where_it_never_was(
     assert phone.shows(1, VIENNA)
 
 
-@pytest.mark.parametrize("tells", [True, False])
-async def test_a_rider_who_was_taken_over_stays_where_they_were_until_the_other_node_tells_or_had_the_time_to(
-    nodes: tuple[Node, Node], takeover: Takeover, tells: bool
-) -> None:
-    old, new = nodes
-    phone, counts = Phone(), list[int]()
-    await old.hub.listen(phone, topics_around(VIENNA, GRAZ))
-    first = await taken_by(takeover)
-    put(old, 1, VIENNA, generation=first.generation)
-    await eventually(lambda: phone.shows(1, VIENNA) and old.hub.levels().unpublished == 0)
-    phone.on_frame = lambda: counts.append(len(phone.dots(1)))
-    second = await taken_by(takeover)
-    old.hub._confirm_places()  # as when it hears again after an outage
-    await eventually(lambda: old.superseded == [1])
-    assert phone.shows(1, VIENNA)
-    if tells:
-        news = record(1, 1, GRAZ, generation=second.generation, received_ms=now_ms())
-        new.hub.put(region(GRAZ), news, left=second.left)
-        await eventually(lambda: phone.shows(1, GRAZ))
-        assert 0 not in counts
-    else:
-        await eventually(lambda: not phone.dots(1))
-
-
 async def test_a_node_that_was_paused_asks_before_it_publishes(own_redis: RedisServer, takeover: Takeover) -> None:
     """Also on a channel where it was before, after every trace of the takeover there has grown old."""
     clock = SystemClock()
