@@ -2,8 +2,9 @@
 
 Redis is asked to write through (`appendfsync always`); with replicas the call waits for one of them, until somebody
 says (`REPLICA_MARK`) that there is none any more: one that is merely gone may be the next primary. That holds also for
-a node that has never seen one: the primary that it meets may be one that was replaced. An entry whose
-append was answered `unavailable` may be in the stream all the same, which is harmless: the worker stores each fix once.
+a node that has never seen one, which asks before its first claim: the primary that it meets may be one that was
+replaced, and in a cluster claims are on others than the stream. An entry whose append was answered `unavailable` may be
+in the stream all the same, which is harmless: the worker stores each fix once.
 """
 
 from collections.abc import Sequence
@@ -38,6 +39,8 @@ class RedisTrackLog:
         self._limit = stream_limit_bytes
         self._replicas = replicas or 0
         self._watch_replicas = replicas is None
+        self._has_looked = replicas is not None
+        """Whether it was asked, once at least, if there is a replica or was."""
         self.misses_a_replica = False
         """Whether the last append was refused because no replica confirmed it."""
         self._wait_ms = int(options.timeout_seconds * 1000 * _WAIT_SHARE)
@@ -50,21 +53,28 @@ class RedisTrackLog:
     async def append(self, entries: Sequence[bytes]) -> None:
         if not entries:
             return
-        command = self._append.call(_KEYS, self._limit, ENTRY_FIELD, *entries)
+        command, waits = self._append.call(_KEYS, self._limit, ENTRY_FIELD, *entries), self._replicas > 0
         appended, self.stream_bytes, replicated = await self._durably(command)
         self._note_room(bool(appended))
         self._refused_bytes = 0 if appended else sum(len(entry) + _ENTRY_OVERHEAD for entry in entries)
         if not appended:
             raise Unavailable("the track stream is at its limit; keep the fixes", retry_after_ms=5 * RETRY_AFTER_MS)
-        if self._watch_replicas and replicated and not self._replicas:
-            await self._begin_to_wait_for_replicas()
+        if not waits:
+            await self._heed(replicated)
 
     async def fullness(self) -> tuple[int, bool]:
-        """Bytes in the stream, and whether it is so full that appends are refused. Raises Unavailable."""
-        _, used, _ = await self._link.call(*self._append.call(_KEYS, self._limit, ENTRY_FIELD))
+        """Bytes in the stream, and whether it is so full that appends are refused. Raises Unavailable.
+
+        A replica that is found is waited for from now on, as when one is found by an append.
+        """
+        _, used, replicated = await self._link.call(*self._append.call(_KEYS, self._limit, ENTRY_FIELD))
+        if not self._replicas:
+            await self._heed(replicated)
         return used, used + max(self._refused_bytes, _USUAL_ENTRY_BYTES) > self._limit
 
     async def claim_track(self, track_id: UUID, claim: bytes) -> bytes:
+        if not self._has_looked:
+            await self.fullness()
         earlier = await self._durably(("SET", f"{CLAIM_PREFIX}{track_id}", claim, "NX", "GET"))
         return claim if earlier is None else bytes(earlier)
 
@@ -103,11 +113,14 @@ class RedisTrackLog:
             log("track_stream_limit", refusing=not is_there, stream_bytes=self.stream_bytes, limit_bytes=self._limit)
         self._full = not is_there
 
-    async def _begin_to_wait_for_replicas(self) -> None:
-        """There is a replica, or was: what was written before a later write reaches it before that one."""
-        self._replicas = 1
-        _log.info("acks_wait_for_a_replica")
-        await self._durably(("SET", REPLICA_MARK, 1))
+    async def _heed(self, replicated: int) -> None:
+        """After what did not wait for a replica: do so from now on, where there is one or was, and for that as well."""
+        if self._watch_replicas and replicated:
+            await self._link.call("SET", REPLICA_MARK, 1)  # who waits without it would think that somebody deleted it
+            self._replicas = 1
+            _log.info("acks_wait_for_a_replica")
+            await self._durably(("SET", REPLICA_MARK, 1))  # reaches a replica behind all that was written before
+        self._has_looked = True
 
     async def aclose(self) -> None:
         """Close the connections."""

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -13,7 +14,7 @@ from domain.kit.errors import Unavailable
 from domain.kit.redis_cluster_map import ClusterMap
 from domain.kit.redis_master_watch import MasterWatch
 from domain.kit.redis_slots import slot_of
-from domain.tracks.entries import ENTRY_FIELD, TRACK_STREAM
+from domain.tracks.entries import CLAIM_PREFIX, ENTRY_FIELD, TRACK_STREAM
 from realtime.bus.connections import BusOptions, RedisLink, create_maker
 from realtime.bus.track_log import RedisTrackLog
 from server.stack import RedisServer
@@ -183,6 +184,28 @@ async def test_a_master_of_a_cluster_dies_while_it_is_published_to(redis_cluster
         await hears_everything_again(one, two, 1 << 30)
     await log.aclose()
     await eventually(lambda: not any(b" name=bus" in ask(each, "CLIENT", "LIST") for each in redis_cluster.servers))
+
+
+async def test_a_nodes_first_claim_waits_for_a_replica_of_the_master_that_it_is_on(redis_cluster: RedisCluster) -> None:
+    stream = redis_cluster.owner(TRACK_STREAM)
+    track = next(each for each in iter(uuid4, None) if redis_cluster.owner(f"{CLAIM_PREFIX}{each}") is not stream)
+    master = redis_cluster.owner(f"{CLAIM_PREFIX}{track}")
+    replica = next(each for each in redis_cluster.servers if b"master_port:%d\r" % master.port in replication_of(each))
+    log = RedisTrackLog(BusOptions(redis_cluster.url, timeout_seconds=0.5), stream_limit_bytes=1 << 30)
+    replica.pause()
+    with pytest.raises(Unavailable, match="no replica"):
+        await log.claim_track(track, b"me")
+    await asyncio.to_thread(redis_cluster.heal)
+
+    async def claimed() -> bool:
+        return await log.claim_track(track, b"me") == b"me"
+
+    await eventually(lambda: done(claimed()))
+    await log.aclose()
+
+
+def replication_of(server: RedisServer) -> bytes:
+    return bytes(ask(server, "INFO", "replication"))
 
 
 async def test_sentinels_promote_the_replica_while_it_is_published_to(redis_with_sentinel: RedisWithSentinel) -> None:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from redis.asyncio import Redis
@@ -182,6 +182,51 @@ async def test_a_replica_that_was_taken_away_for_good_is_waited_for_until_somebo
         assert await client.exists(REPLICA_MARK)
         another.kill()
     await log.aclose()
+
+
+async def test_a_node_that_has_appended_nothing_yet_waits_with_its_first_claim(
+    own_redis: RedisServer, client: Redis, tmp_path: Path
+) -> None:
+    """The retry of a claim, too, on whatever node: it is written by then, and not yet on a replica."""
+    fresh, next_door = make_log(own_redis, seconds=HASTY_SECONDS), make_log(own_redis, seconds=HASTY_SECONDS)
+    track = uuid4()
+    with replica_of(own_redis, tmp_path / "replica") as replica:
+        await eventually(lambda: connected_replicas(client), timeout=20)
+        replica.pause()
+        with pytest.raises(Unavailable):
+            await fresh.claim_track(track, b"me")
+        assert await client.exists(REPLICA_MARK)
+        for log in (fresh, next_door):
+            with pytest.raises(Unavailable):
+                await log.claim_track(track, b"me")
+            assert log.misses_a_replica
+        assert await client.exists(f"track:{track}")
+        replica.resume()
+        await eventually(lambda: _claims(next_door, track))
+    for log in (fresh, next_door):
+        await log.aclose()
+
+
+async def test_a_look_at_the_stream_finds_a_replica_that_came_later(
+    log: RedisTrackLog, own_redis: RedisServer, client: Redis, tmp_path: Path
+) -> None:
+    assert await log.claim_track(uuid4(), b"me") == b"me"
+    assert not await client.exists(REPLICA_MARK)
+    with replica_of(own_redis, tmp_path / "replica") as replica:
+        await eventually(lambda: connected_replicas(client), timeout=20)
+        await log.fullness()
+        assert await client.exists(REPLICA_MARK)
+        track = uuid4()
+        await log.claim_track(track, b"me")
+        async with Redis.from_url(replica.url) as copy:
+            assert await copy.get(f"track:{track}") == b"me"
+
+
+async def _claims(log: RedisTrackLog, track: UUID) -> bool:
+    try:
+        return await log.claim_track(track, b"me") == b"me"
+    except Unavailable:
+        return False
 
 
 async def _goes_through(log: RedisTrackLog, entry: bytes) -> bool:
