@@ -151,10 +151,10 @@ class HalfRead(NamedTuple):
     sql: Any
 
     async def readers(self) -> list[int]:
-        """The processes of Postgres whose transaction is open while the reader takes its time."""
+        """The processes of Postgres in the middle of the export, whether they send just now or wait to be asked."""
         rows = await self.sql.fetch(
-            "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
-            " AND state = 'idle in transaction' AND query LIKE '%FROM track_points%'"
+            "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            " AND state <> 'idle' AND query LIKE '%FROM track_points%'"
         )
         return [row[0] for row in rows]
 
@@ -183,6 +183,7 @@ async def half_read(pair: Pair) -> AsyncIterator[HalfRead]:
 async def test_an_export_that_cannot_be_finished_does_not_look_whole(pair: Pair) -> None:
     async with half_read(pair) as export:
         readers = await export.readers()
+        assert readers
         await export.sql.execute("SELECT pg_terminate_backend(pid) FROM unnest($1::int[]) AS pid", readers)
         with pytest.raises(httpx.RemoteProtocolError, match="incomplete"):
             async for _ in export.pieces:
