@@ -6,9 +6,7 @@ riders are on it, is decided above.
 """
 
 import asyncio
-import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 import structlog
 
@@ -17,9 +15,9 @@ from domain.kit.tasks import TaskOwner
 from realtime.bus.redis_bus import RedisBus
 from realtime.hub.audience import Audience
 from realtime.hub.census import Census, take_census
-from realtime.hub.handovers import Handovers
+from realtime.hub.forgetting import Forgetting, Standstill
 from realtime.hub.listeners import Listener
-from realtime.hub.metrics import HubMetrics
+from realtime.hub.metrics import HubLevels, HubMetrics
 from realtime.hub.options import HubOptions
 from realtime.hub.pace import Slices
 from realtime.hub.publisher import Place, Publisher
@@ -30,27 +28,7 @@ from realtime.hub.ticks import Ticker
 from realtime.hub.topic import Encode, Topic
 from realtime.hub.topics import is_region
 
-CATCH_UP_SECONDS = 5.0
-"""How long a node that stood still may take to read what it missed, before it forgets dots by their age."""
-_SWEEP_SECONDS = 1.0
-
 _log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True)
-class HubLevels:
-    """How much there is of everything right now."""
-
-    riders: int
-    """Local riders with a live place."""
-    channels: int
-    topics: int
-    listeners: int
-    slow_listeners: int
-    unpublished: int
-    """Items that the bus has not taken yet."""
-    out_of_step: int
-    """Channels with listeners whose other nodes' positions are not known yet."""
 
 
 class Hub:
@@ -76,18 +54,28 @@ class Hub:
         self._metrics = metrics
         self._superseded_above = superseded
         self._places: dict[int, Place] = {}
+        self._standstill = Standstill(clock, options.stall_seconds, self._confirm_places)
         self._publisher = Publisher(
             bus,
             metrics,
             places=self._places,
             on_delivered=self._delivered,
             on_superseded=self._superseded,
-            check_stall=self._check_stall,
+            check_stall=self._standstill.check,
         )
         self._state = LiveState(self._publisher.add)
-        self._handovers = Handovers(clock, self._state)
         self._synchroniser = Synchroniser(
             bus, clock, find=self._state.channels.get, merge=self._merge_between_ticks, oldest_ms=self._oldest_ms
+        )
+        self._forgetting = Forgetting(
+            clock,
+            bus,
+            self._state,
+            self._publisher,
+            self._synchroniser,
+            self._standstill,
+            oldest_ms=self._oldest_ms,
+            on_expired=self._expired,
         )
         tick_ms = round(options.tick_seconds * 1000)
         self.before_tick: Callable[[], None] = lambda: None
@@ -104,10 +92,6 @@ class Hub:
         self._between_ticks = asyncio.Event()
         self._between_ticks.set()
         self._deferred: list[tuple[str, Item, bool]] = []
-        self._swept_at = clock.monotonic()
-        self._alive_at = clock.monotonic()
-        self._woken_at = -math.inf
-        self._bus = bus
         bus.attach(self._rows_arrived, self._bus_restored)
 
     # What riders do
@@ -257,30 +241,18 @@ class Hub:
                 self._synchroniser.renew(channel)
             for rider in channel.own:
                 self._publisher.add(channel.name, channel.items[rider])
-        self._handovers.postpone()
+        self._forgetting.bus_restored()
         self._confirm_places()
-
-    def _check_stall(self) -> None:
-        """A process that did not run for a while may have lost its riders to other nodes: ask before publishing."""
-        now = self._clock.monotonic()
-        if now - self._alive_at > self._options.stall_seconds:
-            _log.warning("stalled", seconds=round(now - self._alive_at, 3))
-            self._confirm_places()
-            self._woken_at = now
-        self._alive_at = now
 
     def catches_up(self) -> bool:
         """Whether this process stood still and has not read yet what came meanwhile: dots seem older than they are.
 
         Without the bus that is assumed for `CATCH_UP_SECONDS`.
         """
-        self._check_stall()
-        if self._clock.monotonic() - self._woken_at >= CATCH_UP_SECONDS:
-            return False
-        # The bus counts as connected once it has heard itself, and what came before that has been read by then.
-        return not self._bus.connected or self._synchroniser.waiting > 0
+        return self._forgetting.catches_up()
 
     def _confirm_places(self) -> None:
+        """Other nodes may have taken riders over unheard: ask before publishing."""
         for rider in self._places:
             self._publisher.unsettle(rider)
 
@@ -298,7 +270,7 @@ class Hub:
                 self._state.forget(channel, rider)
                 continue
             channel.own.discard(rider)
-            self._handovers.begin(channel, rider, generation)
+            self._forgetting.hand_over(channel, rider, generation)
         self._places.pop(rider, None)
         self._superseded_above(rider, generation)
 
@@ -348,13 +320,9 @@ class Hub:
         """Send each listener what changed since the last tick. `run` calls it; tests may."""
         self.before_tick()
         began = self._clock.monotonic()
-        self._check_stall()
+        self._standstill.check()
         slices = Slices(self._clock, self._options.slice_seconds)
-        if began - self._swept_at >= _SWEEP_SECONDS and not self.catches_up():
-            self._swept_at = began
-            await self._sweep(slices)
-        if self._handovers:
-            self._end_handovers()
+        await self._forgetting.forget_due(slices)
         self._between_ticks.clear()
         try:
             await self._ticker.run(self._take_dirty(), self._clock.epoch_ms(), slices)
@@ -366,26 +334,10 @@ class Hub:
         self._publisher.wake()
         self._metrics.tick_seconds.observe(self._clock.monotonic() - began)
 
-    def _end_handovers(self) -> None:
-        if self._bus.connected and not self.catches_up():
-            self._handovers.end_due()
-        else:
-            self._handovers.postpone()
-
     def _take_dirty(self) -> set[Topic]:
         """What to send: where a crowd moves, every other tick is enough, the same one for all topics of a listener."""
         every_other = self._ticker.number % 2 == 0
         return self._audience.take_dirty(unless_crowd_of=self._options.crowd_riders if every_other else None)
-
-    async def _sweep(self, slices: Slices) -> None:
-        """Forget what is too old."""
-        oldest = self._oldest_ms()
-        for channel in list(self._state.channels.values()):
-            for rider in self._state.expire(channel, oldest):
-                self._expired(channel.name, rider)
-            if slices.used_up:
-                await slices.rest()
-        self._publisher.expire(oldest)
 
     def _expired(self, channel: str, rider: int) -> None:
         place = self._places.get(rider)

@@ -1,8 +1,26 @@
 """What operators see of the hub."""
 
+from dataclasses import dataclass
+
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 _TICK_BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2)
+
+
+@dataclass(frozen=True)
+class HubLevels:
+    """How much there is of everything right now."""
+
+    riders: int
+    """Local riders with a live place."""
+    channels: int
+    topics: int
+    listeners: int
+    slow_listeners: int
+    unpublished: int
+    """Items that the bus has not taken yet."""
+    out_of_step: int
+    """Channels with listeners whose other nodes' positions are not known yet."""
 
 
 class HubMetrics:

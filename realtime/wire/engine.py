@@ -29,10 +29,11 @@ from realtime.wire.handshake import (
     unknown_transport,
     unsupported_version,
 )
-from realtime.wire.link import Link, keep_little_unsent
+from realtime.wire.link import Link
 from realtime.wire.options import WireOptions
 from realtime.wire.origins import Origins
 from realtime.wire.packets import Format, encode_json, engine_packet
+from realtime.wire.unsent import keep_little_unsent
 
 _log = structlog.get_logger(__name__)
 

@@ -7,7 +7,6 @@ handled in slices, so that no peer holds up the others.
 """
 
 import asyncio
-import socket
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
@@ -31,6 +30,7 @@ from realtime.wire.frames import (
 )
 from realtime.wire.handshake import Refusal, accept, parse_request, refusing, switching, target_of
 from realtime.wire.options import WireOptions
+from realtime.wire.unsent import keep_little_unsent
 
 if TYPE_CHECKING:
     from realtime.wire.engine import Engine
@@ -395,14 +395,3 @@ class Link(asyncio.Protocol):
         self.finish(b"", status, "", self._within)
         if hearing is not None:
             hearing.lost(self, "parse error")
-
-
-def keep_little_unsent(endpoint: socket.socket | None, unsent_bytes: int) -> bool:
-    """Have the kernel, too, take little ahead of the network: what waits there can be neither dropped nor overtaken.
-
-    Of a socket that listens all that it accepts inherit this. Whether it is a socket for which that could be said.
-    """
-    if endpoint is None or not hasattr(socket, "TCP_NOTSENT_LOWAT") or endpoint.family == socket.AF_UNIX:
-        return False
-    endpoint.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, unsent_bytes)
-    return True

@@ -12,7 +12,7 @@ from realtime.bus.connections import BusOptions
 from realtime.bus.policy_cache import RedisPolicyCache
 from realtime.bus.takeover import Takeover
 from realtime.handlers.location.dots import Dots
-from realtime.hub.hub import CATCH_UP_SECONDS
+from realtime.hub.forgetting import CATCH_UP_SECONDS
 from realtime.hub.options import HubOptions
 from server.stack import RedisServer
 from tests.realtime.handlers.riding import road

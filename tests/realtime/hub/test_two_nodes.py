@@ -228,7 +228,7 @@ async def test_a_node_that_was_paused_asks_before_it_publishes(own_redis: RedisS
         async with Redis.from_url(own_redis.url) as client:
             await client.delete(f"live:{{{region(VIENNA)}}}")
         new.hub.drop(phone)
-        old.hub._alive_at -= 10  # it did not run for ten seconds
+        old.hub._standstill._alive_at -= 10  # it did not run for ten seconds
         put(old, 2, VIENNA, generation=first.generation)
         await eventually(lambda: old.superseded == [1])
         await new.hub.listen(phone, topics_around(VIENNA))
