@@ -13,7 +13,7 @@ from domain.kit.ports import EmitPort
 from realtime.bus.emitter import RoomEmitter
 from tests.realtime.bus.ears import options_of
 from tests.realtime.bus.test_rooms import TEXT, nodes, texts
-from tests.support.redis_topologies import RedisCluster
+from tests.support.redis_topologies import SERVICE, RedisCluster, RedisWithSentinel, ask
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.usefixtures("faultless")
@@ -49,6 +49,36 @@ async def test_who_is_in_several_rooms_hears_it_once_and_in_order(any_redis_url:
         assert b.texts == [f'42/chat,["n",{number}]' for number in range(20)]
         assert await emitter.emit("n", to=["nobody"], namespace="/chat") == 0
     await emitter.aclose()
+
+
+async def test_a_process_that_lives_on_leaves_a_master_that_was_replaced(
+    redis_with_sentinel: RedisWithSentinel,
+) -> None:
+    """Before that master knows: it would go on to take what nobody hears."""
+    master, sentinel = redis_with_sentinel.master, redis_with_sentinel.sentinel
+    assert master is not None
+    ask(sentinel, "SENTINEL", "DEBUG", "PUBLISH-PERIOD", 60_000)  # tells it four of these later
+    emitter = RoomEmitter(options_of(redis_with_sentinel.url))
+    running = asyncio.create_task(emitter.run())
+    await emitter.emit("n", to=None)
+    assert b" name=emitter " in ask(master, "CLIENT", "LIST")
+    ask(sentinel, "SENTINEL", "FAILOVER", SERVICE)
+    await eventually(lambda: b" name=emitter " not in ask(master, "CLIENT", "LIST"), timeout=20, every=0.1)
+    assert ask(master, "ROLE")[0] == b"master"
+    new = next(server for server in redis_with_sentinel.servers if server is not master)
+    await eventually(lambda: _says(emitter))
+    assert b" name=emitter " in ask(new, "CLIENT", "LIST")
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    await emitter.aclose()
+
+
+async def _says(emitter: RoomEmitter) -> bool:
+    try:
+        await emitter.emit("n", to=None)
+    except Unavailable:
+        return False
+    return True
 
 
 async def test_what_is_not_said_is_not_reported_as_said() -> None:
