@@ -27,6 +27,10 @@ _UNAVAILABLE_STATES = ("08", "53", "57", "40001", "40P01", "55P03", "25006", "25
 """Prefixes of SQLSTATE: connection, resources, operator intervention, conflicts to retry, a read-only standby, a
 transaction that stood still for too long."""
 
+_REFUSED_STATES = ("28", "3D", "42501", "55000")
+"""The same, when they come in answer to a login: wrong or without rights, no such database, one that is closed to all.
+An operator who restores a database, or changes a password, does not mean to end every node."""
+
 _VALUES = re.compile(
     r"\nDETAIL:.*|(invalid input (?:syntax for type [\w ]+|for query argument \$\d+)): .*",
     re.DOTALL,
@@ -142,12 +146,24 @@ def means_unavailable(error: BaseException) -> bool:
         if error.connection_invalidated:
             return True
         cause = error.orig.__cause__ if error.orig is not None else None
-        return cause is not None and means_unavailable(cause)
+        return cause is not None and (means_unavailable(cause) or (error.statement is None and _refuses_login(cause)))
     if isinstance(error, asyncpg.PostgresError):
         return (error.sqlstate or "08").startswith(_UNAVAILABLE_STATES)
     if isinstance(error, asyncpg.InterfaceError):
         return not isinstance(error, ValueError)  # asyncpg's errors about values and settings are ValueErrors
     return isinstance(error, OSError | exc.TimeoutError | asyncpg.InternalClientError) or is_closed_transport(error)
+
+
+def _refuses_login(error: BaseException) -> bool:
+    return isinstance(error, asyncpg.PostgresError) and (error.sqlstate or "").startswith(_REFUSED_STATES)
+
+
+def _reason_of(error: BaseException) -> dict[str, str]:
+    """What to log: the kind of error, and its SQLSTATE where Postgres gave one."""
+    cause = error.orig.__cause__ if isinstance(error, exc.DBAPIError) and error.orig is not None else None
+    told = cause or error
+    sqlstate = getattr(told, "sqlstate", None)
+    return {"error": type(told).__name__} | ({"sqlstate": sqlstate} if sqlstate else {})
 
 
 @asynccontextmanager
@@ -158,5 +174,5 @@ async def unavailable_when_down() -> AsyncIterator[None]:
     except UNAVAILABLE_ERRORS as error:
         if not means_unavailable(error):
             raise
-        _log.warning("database_unavailable", error=type(error).__name__)
+        _log.warning("database_unavailable", **_reason_of(error))
         raise Unavailable("the database does not answer; try again", retry_after_ms=_RETRY_AFTER_MS) from error

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import asyncpg
 import httpx
@@ -226,6 +227,23 @@ class Ground:
             await node.ready()
         for node in (self.one, self.two):
             await eventually(lambda node=node: is_healthy(node), timeout=40)
+
+
+@asynccontextmanager
+async def turned_away(server: PostgresServer) -> AsyncIterator[None]:
+    """Postgres is up and lets nobody in, as while an operator restores the database."""
+
+    async def tell(*statements: str) -> None:
+        for statement in statements:
+            await asyncio.to_thread(server.run_sql, statement, database="postgres")
+
+    name = urlsplit(server.url).path.strip("/")
+    sessions = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = "
+    await tell(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false", f"{sessions}'{name}'")
+    try:
+        yield
+    finally:
+        await tell(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
 
 
 @asynccontextmanager

@@ -20,6 +20,7 @@ from tests.e2e.outages import (
     says,
     seen,
     seen_moving,
+    turned_away,
     watching,
 )
 from tests.e2e.phones import Account, Phone, draw_zone, new_id, now_ms, phone, register
@@ -62,7 +63,7 @@ async def assert_refused_in_time(device: Phone) -> None:
     await least(1.75 * REDIS_SECONDS, seconds)
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", [*FAULTS, "turn away"])
 async def test_without_postgres_riders_are_seen_and_recorded(ground: Ground, fault: str) -> None:
     forgotten = await register(ground.one.url)
     async with (
@@ -75,7 +76,7 @@ async def test_without_postgres_riders_are_seen_and_recorded(ground: Ground, fau
         await seen_moving(far, rider)
         with redis.Redis.from_url(ground.redis.url) as client:
             client.delete(policy_key(forgotten.user_id))  # type: ignore[arg-type]
-        async with outage(fault, ground.postgres):
+        async with turned_away(ground.postgres) if fault == "turn away" else outage(fault, ground.postgres):
             before = rider.newest
             await seen_moving(near, rider)
             await seen_moving(far, rider)

@@ -4,6 +4,7 @@ import asyncio
 import math
 import time
 from collections.abc import AsyncIterator, Callable
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -76,6 +77,35 @@ async def test_idle_connections_notice_and_heal(
         return await answers(engine, "SELECT 1", 30) == [None] * 30
 
     await eventually(all_work, timeout=20)
+
+
+REFUSALS = {
+    "password": ("ALTER ROLE {user} PASSWORD 'another'", "ALTER ROLE {user} PASSWORD '{password}'"),
+    "closed": ("ALTER DATABASE {name} ALLOW_CONNECTIONS false", "ALTER DATABASE {name} ALLOW_CONNECTIONS true"),
+    "renamed": ("ALTER DATABASE {name} RENAME TO other", "ALTER DATABASE other RENAME TO {name}"),
+}
+"""What an operator may do to a database that is up, and how it is taken back."""
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+async def test_a_postgres_that_lets_nobody_in_is_unavailable_and_heals(
+    own_postgres: PostgresServer, engine: AsyncEngine, refusal: str
+) -> None:
+    await ask(engine)
+    address = urlsplit(own_postgres.url)
+    names = {"user": address.username, "password": address.password, "name": address.path.strip("/")}
+    begin, end = (statement.format(**names) for statement in REFUSALS[refusal])
+    others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+    for statement in (others, begin, others) if refusal != "renamed" else (others, begin):
+        own_postgres.run_sql(statement, database="postgres")
+    try:
+        refused = await answers(engine, "SELECT 1", 5)
+        assert all(isinstance(each, Unavailable) for each in refused), refused
+    finally:
+        own_postgres.run_sql(end, database="postgres")
+    await eventually(lambda: works(engine))
+    with pytest.raises(DBAPIError):
+        await ask(engine, "SELECT lastval()")
 
 
 async def test_a_silent_connection_costs_the_one_timeout(own_postgres: PostgresServer, engine: AsyncEngine) -> None:
