@@ -4,12 +4,13 @@ import argparse
 import sys
 
 import asyncpg
+from sqlalchemy.exc import DBAPIError
 
 from domain.db.migrate import migrate
 from server.settings import load
 from server.telemetry import start_logging
 
-# Without SQLAlchemy's wrapping these come from connecting; what a statement raises is a fault of ours.
+# Without SQLAlchemy's wrapping, or without a statement, these come from connecting; all else is a fault of ours.
 _NO_CONNECTION = (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
@@ -25,7 +26,12 @@ def run(_options: argparse.Namespace) -> int:
     start_logging(settings)
     try:
         migrate(settings.database_url.get_secret_value())
-    except _NO_CONNECTION as refusal:
+    except (DBAPIError, *_NO_CONNECTION) as error:
+        refusal: BaseException = error
+        if isinstance(error, DBAPIError):
+            if error.statement is not None or error.orig is None:
+                raise
+            refusal = error.orig.__cause__ or error.orig
         print(f"DATABASE_URL: no connection to this database ({type(refusal).__name__})", file=sys.stderr)
         return 2
     print("the database is up to date")

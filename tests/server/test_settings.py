@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -120,12 +121,25 @@ def test_every_command_ends_at_once_and_says_which_setting_is_wrong(
     assert not said.out
 
 
-def test_a_database_that_is_not_there_is_said_in_a_sentence() -> None:
-    environment = {**os.environ, "DATABASE_URL": "postgresql://me:hunter2@127.0.0.1:1/name"}
+def migrated(url: str) -> "subprocess.CompletedProcess[str]":
+    environment = {**os.environ, "DATABASE_URL": url}
     command = [sys.executable, "-m", "server", "migrate"]
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_a_database_that_is_not_there_is_said_in_a_sentence() -> None:
+    ended = migrated("postgresql://me:hunter2@127.0.0.1:1/name")
     assert ended.returncode == 2
     assert ended.stderr == "DATABASE_URL: no connection to this database (ConnectionRefusedError)\n"
+
+
+def test_a_database_that_lets_nobody_in_is_said_in_a_sentence(database_url: str) -> None:
+    address = urlsplit(database_url)
+    for change in ({"netloc": address.netloc.replace(":", ":not", 1)}, {"path": "/nowhere"}):
+        ended = migrated(address._replace(**change).geturl())
+        assert ended.returncode == 2
+        assert ended.stderr.startswith("DATABASE_URL: no connection to this database (Invalid")
+        assert len(ended.stderr.splitlines()) == 1
 
 
 def test_a_name_that_is_no_setting_is_pointed_out(monkeypatch: pytest.MonkeyPatch) -> None:
