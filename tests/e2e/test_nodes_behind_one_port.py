@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -91,10 +92,13 @@ async def test_when_a_process_is_killed_the_others_serve_and_it_comes_back(machi
     assert sockets is not None
     victim = max(sockets, key=lambda node: sockets[node])
     (process,) = (child for child in machine.children() if child.cmdline()[-3] == str(NAMES.index(victim)))
+    before = listening(machine)
     machine.pause()  # the parent, which starts it again as soon as it can
     try:
         process.kill()
-        await eventually(lambda: process not in machine.children())  # until then the kernel deals connections out to it
+        await eventually(lambda: process not in machine.children())
+        # A process is dead a moment before its sockets are; until then the kernel deals connections out to it.
+        await eventually(lambda: listening(machine) == before - 1)
         await the_others_serve(machine, victim)
     finally:
         machine.resume()
@@ -104,6 +108,12 @@ async def test_when_a_process_is_killed_the_others_serve_and_it_comes_back(machi
     await machine.ready()
     for name in CLIENTS:
         assert "cells" in await clients.ask("map:watch", around(46.5, 8.3), name)
+
+
+def listening(machine: Machine) -> int:
+    """How many sockets listen at its port: one for each node."""
+    every = psutil.net_connections("tcp")
+    return sum(each.status == psutil.CONN_LISTEN and each.laddr.port == machine.port for each in every)
 
 
 async def the_others_serve(machine: Machine, victim: str) -> None:
