@@ -6,6 +6,7 @@ With each look an idle process wakes up, with cold caches: of a node that serves
 import asyncio
 import contextlib
 import time
+from collections.abc import Callable
 from email.utils import formatdate
 from typing import TypeAlias
 
@@ -51,16 +52,17 @@ class QuietServer(uvicorn.Server):
 class DatedState(ServerState):
     """uvicorn's, with the headers of all answers made when they are asked for: uvicorn renews the date each second."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, epoch_seconds: Callable[[], float] = time.time) -> None:
         super().__init__()
         self._config = config
+        self._epoch_seconds = epoch_seconds
         self._second = -1
         self._headers: Headers = []
 
     @property
     def default_headers(self) -> Headers:
         """The date, to the second, and those that the configuration names."""
-        now = int(time.time())
+        now = int(self._epoch_seconds())
         if now != self._second:
             date = [(b"date", formatdate(now, usegmt=True).encode())] if self._config.date_header else []
             self._second, self._headers = now, date + self._config.encoded_headers

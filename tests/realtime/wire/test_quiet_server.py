@@ -5,7 +5,6 @@ import os
 import signal
 from email.utils import parsedate_to_datetime
 
-import pytest
 import uvicorn
 
 from realtime.wire.quiet_server import DatedState, QuietServer
@@ -70,10 +69,10 @@ async def test_what_uvicorn_has_to_look_for_it_looks_for() -> None:
     assert server.looks > 1
 
 
-def test_answers_have_the_date_of_their_second(monkeypatch: pytest.MonkeyPatch) -> None:
-    state = DatedState(config_of())
+def test_answers_have_the_date_of_their_second() -> None:
+    now = 0.0
+    state = DatedState(config_of(), lambda: now)
     for now in (1_800_000_000.0, 1_800_000_000.9, 1_800_000_061.5):
-        monkeypatch.setattr("time.time", lambda now=now: now)
         (_, date), named = state.default_headers
         assert parsedate_to_datetime(date.decode()).timestamp() == int(now)
         assert named == (b"server", b"uvicorn")
